@@ -1,0 +1,107 @@
+/* platform.h - everything we ask of an operating system; one folder each implements it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JD_PLATFORM_PLATFORM_H
+#define JD_PLATFORM_PLATFORM_H
+
+/*
+ * The contract of a port. No function here calls user code or takes a lock that user code could
+ * hold. All may be called from any thread unless they say otherwise. Which files implement it is
+ * decided by the lists in platform/CMakeLists.txt, not by #ifdef.
+ */
+#include <jackdaw/base.h>
+
+#include "platform/atomic.h"
+#include "platform/compiler.h"
+
+/* --- Threads ------------------------------------------------------------------------------------ */
+
+/* A running thread; storage for whatever the system needs. Not copied. */
+struct jd_thread {
+	_Alignas(16) unsigned char _storage[64];
+};
+
+/*
+ * Starts a thread that runs fn(arg) with all signals blocked. name (at most 15 bytes are kept) is
+ * what debuggers show. stack_bytes 0 is the system's default. JD_EAGAIN: no thread to be had.
+ * What happened before the start is visible to fn.
+ */
+jd_status jd_thread_start(struct jd_thread *thread, const char *name, size_t stack_bytes,
+			  void (*fn)(void *arg), void *arg);
+
+/* Waits until fn returned; what it did is visible then. Once per started thread. Blocks. */
+void jd_thread_join(struct jd_thread *thread);
+
+/* A number for the calling thread, never 0, never given to another thread of this process. */
+uint64_t jd_thread_self(void);
+
+/* Gives the rest of the time slice away. For waits that are short by design, never for idling. */
+void jd_thread_yield(void);
+
+/* --- Waiting on an address ------------------------------------------------------------------------
+ * The futex contract. The compare and the going to sleep are one step against a wake of the same
+ * word. Neither orders memory by itself: the callers' atomics do. */
+
+/*
+ * Sleeps while *word == expected. JD_OK: woken, or the value differed, or spuriously: look
+ * again. JD_ETIMEDOUT: jd_clock_now() >= deadline_ns (JD_NEVER: no deadline).
+ */
+jd_status jd_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, uint64_t deadline_ns);
+
+/* Wakes at most one, or all, sleepers of that word. The memory may be gone already: then nothing. */
+void jd_futex_wake_one(_Atomic(uint32_t) *word);
+void jd_futex_wake_all(_Atomic(uint32_t) *word);
+
+/* --- Time ------------------------------------------------------------------------------------------ */
+
+/* Monotonic, ns, never goes back, unaffected by clock adjustment; stands still during suspend. */
+uint64_t jd_clock_now(void);
+
+/* --- Processor ------------------------------------------------------------------------------------- */
+
+/* Tells the core that this is a spin loop. */
+static inline void jd_cpu_relax(void);
+
+/* A set of CPUs and how they are related, read once. */
+struct jd_topology;
+
+/*
+ * Reads the CPUs this process may use (affinity mask), their caches and NUMA nodes, and the CPU
+ * quota of its control group and all ancestors. JD_ENOMEM. Never fails because something about
+ * the machine is unknown: then everything is at the same distance.
+ */
+jd_status jd_topology_new(const struct jd_allocator *allocator, struct jd_topology **topology);
+void jd_topology_free(struct jd_topology *topology);
+
+/* Allowed CPUs, >= 1. */
+unsigned jd_topology_cpus(const struct jd_topology *topology);
+
+/* How many threads can make progress at once: min(CPUs, quota rounded up), >= 1. */
+unsigned jd_topology_parallelism(const struct jd_topology *topology);
+
+/* One line that says where the numbers came from. */
+const char *jd_topology_source(const struct jd_topology *topology);
+
+/* 0 the same CPU, 1 SMT sibling, 2 shared cache, 3 the same NUMA node, 4 the rest; i, j < CPUs. */
+unsigned jd_topology_distance(const struct jd_topology *topology, unsigned i, unsigned j);
+
+/* Pins the calling thread to allowed CPU i. JD_ENOTSUP, JD_EINVAL. */
+jd_status jd_topology_pin(const struct jd_topology *topology, unsigned i);
+
+/* The allowed CPU the caller runs on now, or -1 when unknown. A hint. */
+int jd_topology_current(const struct jd_topology *topology);
+
+/* --- The rest ---------------------------------------------------------------------------------------- */
+
+/* A seed from the system, not for cryptography. */
+uint64_t jd_random_seed(void);
+
+static inline void jd_cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ __volatile__("isb" ::: "memory");
+#endif
+}
+
+#endif
