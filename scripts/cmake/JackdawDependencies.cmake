@@ -1,0 +1,25 @@
+# JackdawDependencies.cmake - finds what the core library needs, the same way in-tree and installed.
+# SPDX-License-Identifier: Apache-2.0
+#
+# None of these packages ships a CMake config on the distributions we know, so pkg-config finds them.
+# The target names (PkgConfig::JACKDAW_*) are part of the installed static library's interface:
+# scripts/cmake/jackdawConfig.cmake.in makes them again on the user's machine.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+pkg_check_modules(JACKDAW_HWLOC REQUIRED IMPORTED_TARGET hwloc)
+pkg_check_modules(JACKDAW_URCU REQUIRED IMPORTED_TARGET liburcu)
+
+# What the installed pkg-config file names in Requires.private.
+set(JACKDAW_PC_REQUIRES "hwloc liburcu")
+
+# Only executables link jemalloc (it replaces malloc for the whole process); the core never does.
+pkg_check_modules(JACKDAW_JEMALLOC IMPORTED_TARGET jemalloc)
+
+# True when the compiler flags instrument the code: jemalloc, the package tests and the symbol
+# check make no sense there.
+if("${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_${CMAKE_BUILD_TYPE}}" MATCHES "-fsanitize|--coverage")
+	set(JACKDAW_INSTRUMENTED ON)
+else()
+	set(JACKDAW_INSTRUMENTED OFF)
+endif()
