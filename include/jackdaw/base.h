@@ -78,6 +78,11 @@ typedef uint64_t jd_session_id;
  */
 typedef const char *jd_label;
 
+/* A small internal mutex that public structs embed; zero is unlocked. Not for users. */
+struct jd_lock {
+	JD_ATOMIC(uint32_t) _word;
+};
+
 /* Nanoseconds: of a scheduler's monotonic clock (an instant) or between two instants. */
 #define JD_NEVER UINT64_MAX /* as a deadline or a delay: do not end by time */
 #define JD_US ((uint64_t)1000)

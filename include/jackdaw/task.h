@@ -118,7 +118,8 @@ JD_API size_t jd_task_size(size_t future_size, size_t result_size);
 
 /*
  * Awaiting as a future: owns the handle until it is dropped (which cancels the task unless it was
- * awaited to the end). Result size is that of the task's future, given at init.
+ * awaited to the end). A poll writes the task's result to *result, which has to have room for it,
+ * or destroys it when result is NULL; so spawned as a task of its own it passes on the status only.
  */
 struct jd_task_future {
 	struct jd_future base;

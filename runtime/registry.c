@@ -1,0 +1,262 @@
+/* registry.c - the live tasks of a scheduler. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/registry.h"
+
+#include "runtime/memory.h"
+
+static struct jd_registry_shard *shard_of(struct jd_registry *registry, jd_task_id id)
+{
+	return &registry->shards[id % JD_REGISTRY_SHARDS];
+}
+
+static struct jd_registry_entry **bucket_of(struct jd_registry_shard *shard, jd_task_id id)
+{
+	return &shard->buckets[(id / JD_REGISTRY_SHARDS) & shard->mask];
+}
+
+static void link_entry(struct jd_registry_shard *shard, struct jd_registry_entry *entry)
+{
+	struct jd_registry_entry **head = bucket_of(shard, entry->id);
+
+	entry->next = *head;
+	if (entry->next)
+		entry->next->pprev = &entry->next;
+	entry->pprev = head;
+	*head = entry;
+}
+
+jd_status jd_registry_new(const struct jd_allocator *allocator, struct jd_registry **out)
+{
+	struct jd_registry *registry = jd_memory_new(allocator, struct jd_registry);
+
+	if (!registry)
+		return JD_ENOMEM;
+	registry->allocator = allocator;
+	for (size_t i = 0; i < JD_REGISTRY_SHARDS; i++) {
+		struct jd_registry_shard *shard = &registry->shards[i];
+
+		shard->buckets = jd_memory_zalloc(allocator, JD_REGISTRY_BUCKETS,
+						  sizeof(*shard->buckets),
+						  alignof(struct jd_registry_entry *));
+		if (!shard->buckets) {
+			jd_registry_free(registry);
+			return JD_ENOMEM;
+		}
+		shard->mask = JD_REGISTRY_BUCKETS - 1;
+	}
+	*out = registry;
+	return JD_OK;
+}
+
+void jd_registry_free(struct jd_registry *registry)
+{
+	if (!registry)
+		return;
+	for (size_t i = 0; i < JD_REGISTRY_SHARDS; i++) {
+		struct jd_registry_shard *shard = &registry->shards[i];
+
+		jd_memory_free(registry->allocator, shard->buckets,
+			       (shard->mask + 1) * sizeof(*shard->buckets),
+			       alignof(struct jd_registry_entry *));
+	}
+	jd_memory_delete(registry->allocator, registry, struct jd_registry);
+}
+
+/* Doubles the buckets; without memory the chains grow instead, which is only slower. */
+static void grow(struct jd_registry *registry, struct jd_registry_shard *shard)
+{
+	size_t old_count = shard->mask + 1;
+	struct jd_registry_entry **old = shard->buckets;
+	struct jd_registry_entry **buckets =
+		jd_memory_zalloc(registry->allocator, old_count * 2, sizeof(*buckets),
+				 alignof(struct jd_registry_entry *));
+
+	if (!buckets)
+		return;
+	shard->buckets = buckets;
+	shard->mask = old_count * 2 - 1;
+	for (size_t i = 0; i < old_count; i++) {
+		struct jd_registry_entry *entry = old[i], *next;
+
+		for (; entry; entry = next) {
+			next = entry->next;
+			link_entry(shard, entry);
+		}
+	}
+	jd_memory_free(registry->allocator, old, old_count * sizeof(*old),
+		       alignof(struct jd_registry_entry *));
+}
+
+void jd_registry_insert(struct jd_registry *registry, struct jd_registry_entry *entry)
+{
+	entry->id = atomic_fetch_add_explicit(&registry->next_id, 1, memory_order_relaxed) + 1;
+	atomic_fetch_add_explicit(&registry->count, 1, memory_order_relaxed);
+
+	struct jd_registry_shard *shard = shard_of(registry, entry->id);
+
+	jd_lock_acquire(&shard->lock);
+	if (shard->count > shard->mask)
+		grow(registry, shard);
+	shard->count++;
+	link_entry(shard, entry);
+	jd_lock_release(&shard->lock);
+}
+
+/* Nobody is left: tell those who wait for that. */
+static void became_empty(struct jd_registry *registry)
+{
+	for (;;) {
+		struct jd_waker waker = {0};
+
+		jd_lock_acquire(&registry->lock);
+		struct jd_registry_drainer *drainer = registry->drainers;
+
+		if (drainer) {
+			waker = drainer->waker;
+			drainer->waker = (struct jd_waker){0};
+			registry->drainers = drainer->next;
+			if (drainer->next)
+				drainer->next->pprev = &registry->drainers;
+			drainer->pprev = NULL;
+		} else {
+			atomic_store_explicit(&registry->waiters, 0, memory_order_relaxed);
+		}
+		atomic_fetch_add_explicit(&registry->changes, 1, memory_order_relaxed);
+		jd_lock_release(&registry->lock);
+		if (!drainer)
+			break;
+		jd_waker_wake(&waker);
+	}
+	jd_futex_wake_all(&registry->changes);
+}
+
+void jd_registry_remove(struct jd_registry *registry, struct jd_registry_entry *entry)
+{
+	struct jd_registry_shard *shard = shard_of(registry, entry->id);
+
+	jd_lock_acquire(&shard->lock);
+	JD_ASSERT(entry->pprev && shard->count > 0);
+	*entry->pprev = entry->next;
+	if (entry->next)
+		entry->next->pprev = entry->pprev;
+	entry->pprev = NULL;
+	shard->count--;
+	jd_lock_release(&shard->lock);
+	/*
+	 * order: (R1) seq_cst - the fall to zero against the announcement of a waiter: either this
+	 * sees the waiter or the waiter sees zero; also releases what the task did to the drainer.
+	 * Pairs with (R3); pairs with (R4).
+	 */
+	if (atomic_fetch_sub_explicit(&registry->count, 1, memory_order_seq_cst) != 1)
+		return;
+	/* order: (R2) seq_cst - the second half of (R1); pairs with (R3). */
+	if (atomic_load_explicit(&registry->waiters, memory_order_seq_cst))
+		became_empty(registry);
+}
+
+bool jd_registry_contains(struct jd_registry *registry, jd_task_id id)
+{
+	struct jd_registry_shard *shard = shard_of(registry, id);
+
+	jd_lock_acquire(&shard->lock);
+	struct jd_registry_entry *entry = *bucket_of(shard, id);
+
+	while (entry && entry->id != id)
+		entry = entry->next;
+	jd_lock_release(&shard->lock);
+	return entry;
+}
+
+uint64_t jd_registry_count(struct jd_registry *registry)
+{
+	/* order: (R4) seq_cst - what the last task did is visible with the zero; pairs with (R1). */
+	return atomic_load_explicit(&registry->count, memory_order_seq_cst);
+}
+
+void jd_registry_each(struct jd_registry *registry,
+		      bool (*fn)(void *arg, struct jd_registry_entry *entry), void *arg)
+{
+	bool more = true;
+
+	for (size_t i = 0; more && i < JD_REGISTRY_SHARDS; i++) {
+		struct jd_registry_shard *shard = &registry->shards[i];
+
+		jd_lock_acquire(&shard->lock);
+		for (size_t b = 0; more && b <= shard->mask; b++) {
+			struct jd_registry_entry *entry = shard->buckets[b];
+
+			for (; more && entry; entry = entry->next)
+				more = fn(arg, entry);
+		}
+		jd_lock_release(&shard->lock);
+	}
+}
+
+jd_status jd_registry_drain_poll(struct jd_registry *registry, struct jd_registry_drainer *drainer,
+				 const struct jd_waker *waker)
+{
+	struct jd_waker fresh = jd_waker_clone(waker);
+
+	jd_lock_acquire(&registry->lock);
+	struct jd_waker old = drainer->waker;
+
+	drainer->waker = fresh;
+	if (!drainer->pprev) {
+		drainer->next = registry->drainers;
+		if (drainer->next)
+			drainer->next->pprev = &drainer->next;
+		drainer->pprev = &registry->drainers;
+		registry->drainers = drainer;
+	}
+	/* order: (R3) seq_cst - announce, then look; pairs with (R1), (R2). */
+	atomic_store_explicit(&registry->waiters, 1, memory_order_seq_cst);
+	jd_lock_release(&registry->lock);
+	jd_waker_drop(&old);
+	if (jd_registry_count(registry))
+		return JD_PENDING;
+	jd_registry_drain_drop(registry, drainer);
+	return JD_OK;
+}
+
+void jd_registry_drain_drop(struct jd_registry *registry, struct jd_registry_drainer *drainer)
+{
+	jd_lock_acquire(&registry->lock);
+	struct jd_waker old = drainer->waker;
+
+	drainer->waker = (struct jd_waker){0};
+	if (drainer->pprev) {
+		*drainer->pprev = drainer->next;
+		if (drainer->next)
+			drainer->next->pprev = drainer->pprev;
+		drainer->pprev = NULL;
+	}
+	jd_lock_release(&registry->lock);
+	jd_waker_drop(&old);
+}
+
+void jd_registry_orphan(struct jd_registry *registry, struct jd_runnable *runnable)
+{
+	jd_lock_acquire(&registry->lock);
+	runnable->next = registry->orphans;
+	registry->orphans = runnable;
+	atomic_fetch_add_explicit(&registry->changes, 1, memory_order_relaxed);
+	jd_lock_release(&registry->lock);
+	jd_futex_wake_all(&registry->changes);
+}
+
+struct jd_runnable *jd_registry_take_orphans(struct jd_registry *registry, bool wait)
+{
+	for (;;) {
+		jd_lock_acquire(&registry->lock);
+		struct jd_runnable *orphans = registry->orphans;
+		uint32_t seen = atomic_load_explicit(&registry->changes, memory_order_relaxed);
+
+		registry->orphans = NULL;
+		/* order: (R5) seq_cst - announce, then look at the count; pairs with (R1), (R2). */
+		atomic_store_explicit(&registry->waiters, 1, memory_order_seq_cst);
+		jd_lock_release(&registry->lock);
+		if (orphans || !wait || !jd_registry_count(registry))
+			return orphans;
+		jd_futex_wait(&registry->changes, seen, JD_NEVER);
+	}
+}

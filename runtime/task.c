@@ -1,0 +1,548 @@
+/* task.c - what happens to a task: run, wake, await, cancel, detach. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/task.h"
+
+#include "runtime/memory.h"
+
+static const struct jd_runnable_ops task_runnable_ops;
+static const struct jd_waker_ops task_waker_ops;
+
+static size_t align_up(size_t n)
+{
+	return (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+}
+
+static struct jd_future *task_future(struct jd_task *task)
+{
+	return (struct jd_future *)((char *)task + align_up(sizeof(*task)));
+}
+
+static void *task_result(struct jd_task *task)
+{
+	return (char *)task_future(task) + align_up(task->ops->size);
+}
+
+size_t jd_task_size(size_t future_size, size_t result_size)
+{
+	return align_up(sizeof(struct jd_task)) + align_up(future_size) + result_size;
+}
+
+static void observe(struct jd_task *task, enum jd_event event)
+{
+	struct jd_observer *observer = task->scheduler->observer;
+
+	if (JD_UNLIKELY(observer != NULL))
+		observer->event(observer, event, task);
+}
+
+/* --- Ending ----------------------------------------------------------------------------------- */
+
+static void task_destroy(struct jd_task *task)
+{
+	struct jd_scheduler *scheduler = task->scheduler;
+	size_t size = jd_task_size(task->ops->size, task->ops->result_size);
+
+	jd_waker_drop(&task->awaiter);
+	jd_memory_free(scheduler->allocator, task, size, alignof(max_align_t));
+	jd_scheduler_release(scheduler);
+}
+
+static void drop_result(struct jd_task *task)
+{
+	if (task->status == JD_OK && task->ops->drop_result)
+		task->ops->drop_result(task_result(task));
+}
+
+/* Wakes the awaiter, if the slot is ours to empty; see invariant 4 of the state word. */
+static void notify_awaiter(struct jd_task *task)
+{
+	if (!jd_task_state_notify_begin(&task->state))
+		return;
+	struct jd_waker waker = task->awaiter;
+
+	task->awaiter = (struct jd_waker){0};
+	jd_task_state_notify_end(&task->state);
+	jd_waker_wake(&waker);
+}
+
+/*
+ * Hands the runnable to the scheduler. It refuses only from shutdown on; then whoever shuts down
+ * cancels the task, because futures must be dropped where the scheduler says, not here.
+ * The caller keeps the scheduler alive during the call.
+ */
+static void task_schedule(struct jd_task *task, uint32_t flags)
+{
+	struct jd_scheduler *scheduler = task->scheduler;
+
+	task->runnable.flags = JD_RUNNABLE_RESUME | flags;
+
+	jd_status status = JD_ENOTSUP;
+
+	switch ((enum jd_task_kind)task->kind) {
+	case JD_TASK_BACKGROUND:
+		status = task->label ? jd_schedule_labeled(scheduler, &task->runnable, task->label)
+				     : scheduler->ops->schedule(scheduler, &task->runnable);
+		break;
+	case JD_TASK_FOREGROUND:
+		status = jd_schedule_foreground(scheduler, &task->runnable, task->runnable.session);
+		break;
+	case JD_TASK_BLOCKING:
+		status = jd_schedule_blocking(scheduler, &task->runnable);
+		break;
+	}
+	if (JD_UNLIKELY(status != JD_OK))
+		jd_registry_orphan(scheduler->registry, &task->runnable);
+}
+
+/* Does what a transition of the state word asked for, for one who may have held the last claim. */
+static void task_follow(struct jd_task *task, enum jd_task_next next)
+{
+	if (next == JD_TASK_DESTROY) {
+		task_destroy(task);
+	} else if (next == JD_TASK_SCHEDULE) {
+		/* Once it is queued, another thread may finish and free it, and its reference. */
+		struct jd_scheduler *scheduler = jd_scheduler_retain(task->scheduler);
+
+		task_schedule(task, 0);
+		jd_scheduler_release(scheduler);
+	}
+}
+
+static void task_unref(struct jd_task *task)
+{
+	task_follow(task, jd_task_state_unref(&task->state));
+}
+
+/* The future goes, on the thread that holds the runnable. */
+static void end_future(struct jd_task *task)
+{
+	jd_future_drop(task_future(task));
+	observe(task, JD_EVENT_FINISH);
+	jd_registry_remove(task->scheduler->registry, &task->entry);
+}
+
+/* Ends a closed task whose runnable, and its reference, are the caller's. */
+static void task_close(struct jd_task *task)
+{
+	end_future(task);
+	uint64_t s = jd_task_state_clear(&task->state, JD_TASK_SCHEDULED | JD_TASK_RUNNING);
+
+	if (s & (JD_TASK_AWAITER | JD_TASK_REGISTERING))
+		notify_awaiter(task);
+	task_unref(task);
+}
+
+/* --- The runnable ------------------------------------------------------------------------------ */
+
+static void task_finish(struct jd_task *task, jd_status status)
+{
+	task->status = status;
+	end_future(task);
+	uint64_t s = jd_task_state_complete(&task->state);
+
+	if (!(s & JD_TASK_HANDLE) || (s & JD_TASK_CLOSED))
+		drop_result(task);
+	if (s & (JD_TASK_AWAITER | JD_TASK_REGISTERING))
+		notify_awaiter(task);
+	task_unref(task);
+}
+
+static void task_pend(struct jd_task *task)
+{
+	observe(task, JD_EVENT_PARKED);
+	uint64_t s = jd_task_state_pend(&task->state);
+
+	if (s & JD_TASK_CLOSED)
+		task_close(task);
+	else if (s & JD_TASK_SCHEDULED)
+		task_schedule(task, JD_RUNNABLE_YIELDED); /* who runs us is alive */
+	else
+		task_unref(task);
+}
+
+static void task_run(struct jd_runnable *runnable, struct jd_worker *worker)
+{
+	struct jd_task *task = jd_container_of(runnable, struct jd_task, runnable);
+
+	if (!jd_task_state_begin(&task->state)) {
+		task_close(task);
+		return;
+	}
+	observe(task, JD_EVENT_POLL);
+
+	/* Borrowed: the reference of the runnable is what its clones are counted from. */
+	struct jd_waker waker = {&task_waker_ops, task};
+	struct jd_context context = {
+		.scheduler = task->scheduler, .waker = &waker, .task = task, .worker = worker};
+	void *result = task->ops->result_size ? task_result(task) : NULL;
+	jd_status status = jd_future_poll(task_future(task), &context, result);
+
+	if (status == JD_PENDING)
+		task_pend(task);
+	else
+		task_finish(task, status);
+}
+
+static void task_cancel_runnable(struct jd_runnable *runnable)
+{
+	struct jd_task *task = jd_container_of(runnable, struct jd_task, runnable);
+
+	jd_task_state_set(&task->state, JD_TASK_CLOSED);
+	task_close(task);
+}
+
+static void task_describe(const struct jd_runnable *runnable, struct jd_runnable_info *info)
+{
+	const struct jd_task *task =
+		jd_container_of((struct jd_runnable *)(uintptr_t)runnable, struct jd_task, runnable);
+
+	*info = (struct jd_runnable_info){
+		.id = task->entry.id,
+		.label = task->label,
+		.session = task->runnable.session,
+		.site = task->site,
+		.state = jd_task_get_state(task),
+	};
+}
+
+static const struct jd_runnable_ops task_runnable_ops = {
+	.run = task_run,
+	.cancel = task_cancel_runnable,
+	.describe = task_describe,
+};
+
+/* --- The waker --------------------------------------------------------------------------------- */
+
+static void task_waker_clone(void *data)
+{
+	struct jd_task *task = data;
+
+	if (jd_task_state_ref(&task->state) >= JD_TASK_REF_MAX)
+		JD_MISUSE("a task has more wakers than can be counted: they are leaked");
+}
+
+static void task_waker_wake_ref(void *data)
+{
+	struct jd_task *task = data;
+
+	observe(task, JD_EVENT_WAKE);
+	if (jd_task_state_wake(&task->state) == JD_TASK_SCHEDULE)
+		task_schedule(task, 0); /* the waker keeps task and scheduler alive */
+}
+
+static void task_waker_drop(void *data)
+{
+	struct jd_task *task = data;
+
+	observe(task, JD_EVENT_WAKER_DROP);
+	task_unref(task);
+}
+
+static void task_waker_wake(void *data)
+{
+	task_waker_wake_ref(data);
+	task_unref(data);
+}
+
+static const struct jd_waker_ops task_waker_ops = {
+	.clone = task_waker_clone,
+	.wake = task_waker_wake,
+	.wake_ref = task_waker_wake_ref,
+	.drop = task_waker_drop,
+};
+
+/* --- The handle -------------------------------------------------------------------------------- */
+
+/* Stores the waker for the end of the task, or wakes it when somebody is notifying right now. */
+static void register_awaiter(struct jd_task *task, const struct jd_waker *waker)
+{
+	if (!jd_task_state_register_begin(&task->state)) {
+		jd_waker_wake_ref(waker);
+		return;
+	}
+	struct jd_waker old = task->awaiter;
+
+	task->awaiter = jd_waker_clone(waker);
+	if (!jd_task_state_register_end(&task->state)) {
+		struct jd_waker missed = task->awaiter;
+
+		task->awaiter = (struct jd_waker){0};
+		jd_task_state_register_abort(&task->state);
+		jd_waker_wake(&missed);
+	}
+	jd_waker_drop(&old);
+}
+
+/* Whether the future still exists although the task was closed; see invariant 2. */
+static bool is_closing(uint64_t s)
+{
+	return s & (JD_TASK_SCHEDULED | JD_TASK_RUNNING);
+}
+
+jd_status jd_task_poll(struct jd_task *task, struct jd_context *context, void *result)
+{
+	if (!task || !context)
+		return JD_EINVAL;
+	if (task->taken)
+		return JD_ECONSUMED;
+	for (bool registered = false;; registered = true) {
+		uint64_t s = jd_task_state_load(&task->state);
+
+		if (s & JD_TASK_CLOSED) {
+			if (!is_closing(s))
+				return JD_ECANCELED;
+		} else if (jd_task_state_take(&task->state)) {
+			break;
+		}
+		if (registered)
+			return JD_PENDING;
+		register_awaiter(task, context->waker);
+	}
+	task->taken = true;
+	if (task->status != JD_OK)
+		return task->status;
+	if (result)
+		memcpy(result, task_result(task), task->ops->result_size);
+	else
+		drop_result(task);
+	return JD_OK;
+}
+
+jd_status jd_task_cancel(struct jd_task *task)
+{
+	bool was_open;
+
+	if (!task)
+		return JD_EINVAL;
+	/* The handle keeps task and scheduler alive while we schedule. */
+	if (jd_task_state_cancel(&task->state, &was_open) == JD_TASK_SCHEDULE)
+		task_schedule(task, 0);
+	return was_open ? JD_OK : JD_EALREADY;
+}
+
+void jd_task_detach(struct jd_task *task)
+{
+	bool result;
+
+	if (!task)
+		return;
+	enum jd_task_next next = jd_task_state_detach(&task->state, &result);
+
+	if (result) {
+		drop_result(task);
+		next = jd_task_state_detach(&task->state, &result);
+	}
+	task_follow(task, next);
+}
+
+void jd_task_drop(struct jd_task *task)
+{
+	if (!task)
+		return;
+	jd_task_cancel(task);
+	jd_task_detach(task);
+}
+
+/* --- Making ------------------------------------------------------------------------------------ */
+
+static bool options_valid(const struct jd_task_options *options)
+{
+	switch (options->kind) {
+	case JD_TASK_BACKGROUND:
+	case JD_TASK_BLOCKING:
+		return true;
+	case JD_TASK_FOREGROUND:
+		return options->session != 0;
+	}
+	return false;
+}
+
+jd_status jd_task_new(struct jd_scheduler *scheduler, struct jd_future *future,
+		      const struct jd_task_options *options, struct jd_runnable **runnable,
+		      struct jd_task **out)
+{
+	if (!scheduler || !future || !future->ops || !future->ops->poll || !options || !runnable ||
+	    !out || future->ops->size < sizeof(*future) || !options_valid(options))
+		return JD_EINVAL;
+	const struct jd_future_ops *ops = future->ops;
+
+	if (ops->size > SIZE_MAX / 4 || ops->result_size > SIZE_MAX / 4)
+		return JD_ENOMEM;
+	struct jd_task *task =
+		jd_memory_alloc(scheduler->allocator, jd_task_size(ops->size, ops->result_size),
+				alignof(max_align_t));
+
+	if (!task)
+		return JD_ENOMEM;
+	*task = (struct jd_task){
+		.runnable = JD_RUNNABLE_INIT(&task_runnable_ops),
+		.scheduler = jd_scheduler_retain(scheduler),
+		.ops = ops,
+		.label = options->label,
+		.site = options->site,
+		.kind = (uint8_t)options->kind,
+	};
+	task->runnable.session = options->kind == JD_TASK_FOREGROUND ? options->session : 0;
+	atomic_init(&task->state, JD_TASK_STATE_NEW);
+	memcpy(task_future(task), future, ops->size);
+	jd_registry_insert(scheduler->registry, &task->entry);
+	observe(task, JD_EVENT_SPAWN);
+	*runnable = &task->runnable;
+	*out = task;
+	return JD_OK;
+}
+
+/* Undoes jd_task_new for a runnable that no scheduler took: the future stays the caller's. */
+static void task_abandon(struct jd_task *task)
+{
+	observe(task, JD_EVENT_FINISH);
+	jd_registry_remove(task->scheduler->registry, &task->entry);
+	jd_task_state_set(&task->state, JD_TASK_CLOSED);
+	jd_task_state_clear(&task->state, JD_TASK_SCHEDULED);
+	jd_task_detach(task);
+	task_unref(task);
+}
+
+static jd_status first_schedule(struct jd_task *task)
+{
+	switch ((enum jd_task_kind)task->kind) {
+	case JD_TASK_FOREGROUND:
+		return jd_schedule_foreground(task->scheduler, &task->runnable,
+					      task->runnable.session);
+	case JD_TASK_BLOCKING:
+		return jd_schedule_blocking(task->scheduler, &task->runnable);
+	case JD_TASK_BACKGROUND:
+		break;
+	}
+	return task->label ? jd_schedule_labeled(task->scheduler, &task->runnable, task->label)
+			   : jd_schedule(task->scheduler, &task->runnable);
+}
+
+jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future,
+			const struct jd_task_options *options, struct jd_task **out)
+{
+	struct jd_runnable *runnable;
+	struct jd_task *task;
+	jd_status status = jd_task_new(scheduler, future, options, &runnable, &task);
+
+	if (status != JD_OK)
+		return status;
+	status = first_schedule(task);
+	if (status != JD_OK) {
+		task_abandon(task);
+		return status;
+	}
+	if (out)
+		*out = task;
+	else
+		jd_task_detach(task);
+	return JD_OK;
+}
+
+/* --- Looking ----------------------------------------------------------------------------------- */
+
+bool jd_task_is_finished(const struct jd_task *task)
+{
+	return !jd_task_state_open(jd_task_state_load(&task->state));
+}
+
+jd_task_id jd_task_get_id(const struct jd_task *task)
+{
+	return task->entry.id;
+}
+
+jd_label jd_task_get_label(const struct jd_task *task)
+{
+	return task->label;
+}
+
+jd_session_id jd_task_get_session(const struct jd_task *task)
+{
+	return task->runnable.session;
+}
+
+const char *jd_task_get_site(const struct jd_task *task)
+{
+	return task->site;
+}
+
+struct jd_scheduler *jd_task_get_scheduler(const struct jd_task *task)
+{
+	return task->scheduler;
+}
+
+const char *jd_task_get_state(const struct jd_task *task)
+{
+	uint64_t s = jd_task_state_load(&task->state);
+
+	if (s & JD_TASK_COMPLETED)
+		return "done";
+	if (s & JD_TASK_CLOSED)
+		return is_closing(s) ? "closing" : "done";
+	if (s & JD_TASK_RUNNING)
+		return "running";
+	return s & JD_TASK_SCHEDULED ? "scheduled" : "waiting";
+}
+
+/* --- All tasks of a scheduler ------------------------------------------------------------------ */
+
+struct each_arg {
+	bool (*fn)(void *arg, const struct jd_runnable_info *info);
+	void *arg;
+};
+
+static bool each_entry(void *arg, struct jd_registry_entry *entry)
+{
+	struct each_arg *each = arg;
+	struct jd_task *task = jd_container_of(entry, struct jd_task, entry);
+	struct jd_runnable_info info;
+
+	task_describe(&task->runnable, &info);
+	return each->fn(each->arg, &info);
+}
+
+void jd_scheduler_each_task(struct jd_scheduler *self,
+			    bool (*fn)(void *arg, const struct jd_runnable_info *info), void *arg)
+{
+	struct each_arg each = {fn, arg};
+
+	jd_registry_each(self->registry, each_entry, &each);
+}
+
+/* Closes a waiting task and collects its runnable; the others come by themselves. */
+static bool collect_entry(void *arg, struct jd_registry_entry *entry)
+{
+	struct jd_runnable **list = arg;
+	struct jd_task *task = jd_container_of(entry, struct jd_task, entry);
+	bool was_open;
+
+	if (jd_task_state_cancel(&task->state, &was_open) == JD_TASK_SCHEDULE) {
+		task->runnable.next = *list;
+		*list = &task->runnable;
+	}
+	return true;
+}
+
+static void cancel_list(struct jd_runnable *list)
+{
+	while (list) {
+		struct jd_runnable *next = list->next;
+
+		jd_runnable_cancel(list);
+		list = next;
+	}
+}
+
+void jd_scheduler_cancel_tasks(struct jd_scheduler *self)
+{
+	struct jd_runnable *waiting = NULL;
+
+	jd_registry_each(self->registry, collect_entry, &waiting);
+	cancel_list(waiting);
+	/*
+	 * What is left is in the hands of threads that are about to schedule it and will be
+	 * refused. A drop above may have closed others; they come the same way.
+	 */
+	while (jd_registry_count(self->registry))
+		cancel_list(jd_registry_take_orphans(self->registry, true));
+}

@@ -1,0 +1,304 @@
+/* task_state.h - the one word that says what a task is doing, and all its transitions. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JD_RUNTIME_TASK_STATE_H
+#define JD_RUNTIME_TASK_STATE_H
+
+/*
+ * Nothing but C11 atomics here, so that a model checker can run it as it stands.
+ *
+ * bits        SCHEDULED  a runnable exists: queued, or in the hands of whoever will queue it; or,
+ *                        together with RUNNING, the task was woken during its poll
+ *             RUNNING    the future is being polled
+ *             COMPLETED  the future ended and is gone, status and result are there
+ *             CLOSED     cancelled, or the result was taken or destroyed
+ *             HANDLE     the struct jd_task * of the spawner exists
+ *             AWAITER    the awaiter slot holds a waker
+ *             REGISTERING the owner of the handle is writing the awaiter slot
+ *             NOTIFYING  somebody is emptying the awaiter slot
+ * the rest    the reference count, in units of JD_TASK_REF: the runnable and every waker
+ *
+ * Who may touch what (the invariants; F is the future, R the result, A the awaiter slot)
+ *  1. F: the holder of the runnable (SCHEDULED, not RUNNING) or the poller (RUNNING), never two at
+ *     once: a runnable exists iff SCHEDULED is set and RUNNING is not.
+ *  2. F is alive until COMPLETED, or until CLOSED with neither SCHEDULED nor RUNNING.
+ *  3. R: the poller before it sets COMPLETED; after that the handle's owner, who takes it by
+ *     setting CLOSED; without a handle the poller destroys it. When CLOSED came first (cancel
+ *     during the last poll) the poller destroys it.
+ *  4. A: whoever set REGISTERING while NOTIFYING was clear, or NOTIFYING while both were clear.
+ *     The second comer leaves its work to the first.
+ *  5. The memory is freed when the count is 0 and HANDLE is clear. A count of 0 without HANDLE
+ *     and with a living future cannot be seen: the transition that would make it so (last waker
+ *     dropped, handle dropped) makes a closed runnable instead.
+ *
+ * A wake is a read-modify-write even when the task is scheduled already: what the waker wrote
+ * before must be visible to the poll that this SCHEDULED stands for (release here, acquire in
+ * begin). A plain load there loses wake-ups on weakly ordered machines.
+ *
+ * Every transition is acquire-release. It is one locked instruction on any machine and leaves one
+ * rule to remember: whoever sees a bit sees what led to it. All pair with each other; the labels
+ * name the pairs that matter.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "platform/atomic.h"
+
+enum {
+	JD_TASK_SCHEDULED = 1u << 0,
+	JD_TASK_RUNNING = 1u << 1,
+	JD_TASK_COMPLETED = 1u << 2,
+	JD_TASK_CLOSED = 1u << 3,
+	JD_TASK_HANDLE = 1u << 4,
+	JD_TASK_AWAITER = 1u << 5,
+	JD_TASK_REGISTERING = 1u << 6,
+	JD_TASK_NOTIFYING = 1u << 7,
+	JD_TASK_REF = 1u << 8,
+};
+
+/* More references than this are a leak about to wrap around: the caller aborts. */
+#define JD_TASK_REF_MAX ((uint64_t)JD_TASK_REF << 48)
+
+typedef _Atomic(uint64_t) jd_task_state;
+
+/* A new task: its runnable and its handle exist. */
+#define JD_TASK_STATE_NEW ((uint64_t)JD_TASK_SCHEDULED | JD_TASK_HANDLE | JD_TASK_REF)
+
+static inline uint64_t jd_task_state_refs(uint64_t s)
+{
+	return s / JD_TASK_REF;
+}
+
+/* Neither finished nor cancelled. */
+static inline bool jd_task_state_open(uint64_t s)
+{
+	return !(s & (JD_TASK_COMPLETED | JD_TASK_CLOSED));
+}
+
+static inline uint64_t jd_task_state_load(const jd_task_state *state)
+{
+	/* order: (T1) acquire - what led to the bits seen; pairs with (T2) and every transition. */
+	return atomic_load_explicit(state, memory_order_acquire);
+}
+
+static inline bool jd_task_state_cas(jd_task_state *state, uint64_t *old, uint64_t new_)
+{
+	/* order: (T2) acq_rel - the rule of this file; pairs with (T1), (T2), (T3), (T4). */
+	return atomic_compare_exchange_weak_explicit(state, old, new_, memory_order_acq_rel,
+						     memory_order_acquire);
+}
+
+static inline uint64_t jd_task_state_set(jd_task_state *state, uint64_t bits)
+{
+	/* order: (T3) acq_rel - as (T2); pairs with (T1), (T2), (T4). */
+	return atomic_fetch_or_explicit(state, bits, memory_order_acq_rel);
+}
+
+static inline uint64_t jd_task_state_clear(jd_task_state *state, uint64_t bits)
+{
+	/* order: (T4) acq_rel - as (T2); pairs with (T1), (T2), (T3). */
+	return atomic_fetch_and_explicit(state, ~bits, memory_order_acq_rel);
+}
+
+/* One more reference for who holds one already. Returns the old word, to check for overflow. */
+static inline uint64_t jd_task_state_ref(jd_task_state *state)
+{
+	return atomic_fetch_add_explicit(state, JD_TASK_REF, memory_order_relaxed);
+}
+
+/* What the caller of a transition has to do next. */
+enum jd_task_next {
+	JD_TASK_NOTHING,
+	JD_TASK_SCHEDULE, /* the runnable was made and is the caller's: schedule it */
+	JD_TASK_DESTROY,  /* nobody is left: free the memory */
+};
+
+/* A waker fires; the caller holds a reference. */
+static inline enum jd_task_next jd_task_state_wake(jd_task_state *state)
+{
+	uint64_t s = jd_task_state_load(state), t;
+
+	do {
+		if (!jd_task_state_open(s))
+			return JD_TASK_NOTHING;
+		t = s | JD_TASK_SCHEDULED;
+		if (!(s & (JD_TASK_SCHEDULED | JD_TASK_RUNNING)))
+			t += JD_TASK_REF;
+	} while (!jd_task_state_cas(state, &s, t));
+	return s & (JD_TASK_SCHEDULED | JD_TASK_RUNNING) ? JD_TASK_NOTHING : JD_TASK_SCHEDULE;
+}
+
+/* The runnable is run: true to poll; false when closed, then the future is to be dropped. */
+static inline bool jd_task_state_begin(jd_task_state *state)
+{
+	uint64_t s = jd_task_state_load(state);
+
+	do {
+		if (s & JD_TASK_CLOSED)
+			return false;
+	} while (!jd_task_state_cas(state, &s,
+				    (s & ~(uint64_t)JD_TASK_SCHEDULED) | JD_TASK_RUNNING));
+	return true;
+}
+
+/*
+ * The poll ended pending. Returns the word as it was. If it has CLOSED, nothing was changed: the
+ * caller drops the future and calls jd_task_state_clear(SCHEDULED | RUNNING). Otherwise RUNNING
+ * was cleared, and if SCHEDULED is set the caller has the runnable and schedules it.
+ */
+static inline uint64_t jd_task_state_pend(jd_task_state *state)
+{
+	uint64_t s = jd_task_state_load(state);
+
+	do {
+		if (s & JD_TASK_CLOSED)
+			return s;
+	} while (!jd_task_state_cas(state, &s, s & ~(uint64_t)JD_TASK_RUNNING));
+	return s;
+}
+
+/*
+ * The future ended and is gone, the result is in place. Returns the word as it was: if it lacks
+ * HANDLE or has CLOSED, the caller destroys the result; if it has AWAITER, the caller notifies.
+ */
+static inline uint64_t jd_task_state_complete(jd_task_state *state)
+{
+	uint64_t s = jd_task_state_load(state), t;
+
+	do {
+		t = (s & ~(uint64_t)(JD_TASK_RUNNING | JD_TASK_SCHEDULED)) | JD_TASK_COMPLETED;
+		if (!(s & JD_TASK_HANDLE))
+			t |= JD_TASK_CLOSED;
+	} while (!jd_task_state_cas(state, &s, t));
+	return s;
+}
+
+/*
+ * Cancel, by the owner of the handle or by one who holds a reference. *was_open tells whether it
+ * had any effect.
+ */
+static inline enum jd_task_next jd_task_state_cancel(jd_task_state *state, bool *was_open)
+{
+	uint64_t s = jd_task_state_load(state), t;
+
+	do {
+		*was_open = jd_task_state_open(s);
+		if (!*was_open)
+			return JD_TASK_NOTHING;
+		t = s | JD_TASK_CLOSED;
+		if (!(s & (JD_TASK_SCHEDULED | JD_TASK_RUNNING)))
+			t = (t | JD_TASK_SCHEDULED) + JD_TASK_REF;
+	} while (!jd_task_state_cas(state, &s, t));
+	return s & (JD_TASK_SCHEDULED | JD_TASK_RUNNING) ? JD_TASK_NOTHING : JD_TASK_SCHEDULE;
+}
+
+/* The part of invariant 5: s is about to lose its last holder; what should it become? */
+static inline enum jd_task_next jd_task_state_orphan(uint64_t s, uint64_t *t)
+{
+	if (jd_task_state_refs(s) || (s & JD_TASK_HANDLE)) {
+		*t = s;
+		return JD_TASK_NOTHING;
+	}
+	if (!jd_task_state_open(s)) {
+		*t = s;
+		return JD_TASK_DESTROY;
+	}
+	*t = s | JD_TASK_SCHEDULED | JD_TASK_CLOSED | JD_TASK_REF;
+	return JD_TASK_SCHEDULE;
+}
+
+/* A reference (waker or runnable) goes. */
+static inline enum jd_task_next jd_task_state_unref(jd_task_state *state)
+{
+	uint64_t s = jd_task_state_load(state), t;
+	enum jd_task_next next;
+
+	do
+		next = jd_task_state_orphan(s - JD_TASK_REF, &t);
+	while (!jd_task_state_cas(state, &s, t));
+	return next;
+}
+
+/*
+ * The handle goes. *result tells the caller to destroy the result: nobody has taken it. Then the
+ * memory is still there: call again, the second call gives the next step.
+ */
+static inline enum jd_task_next jd_task_state_detach(jd_task_state *state, bool *result)
+{
+	uint64_t s = jd_task_state_load(state), t;
+	enum jd_task_next next;
+
+	do {
+		*result = (s & JD_TASK_COMPLETED) && !(s & JD_TASK_CLOSED);
+		if (*result) {
+			next = JD_TASK_NOTHING;
+			t = s | JD_TASK_CLOSED;
+		} else {
+			next = jd_task_state_orphan(s & ~(uint64_t)JD_TASK_HANDLE, &t);
+		}
+	} while (!jd_task_state_cas(state, &s, t));
+	return next;
+}
+
+/* The owner of the handle takes the result: true exactly once, and only when there is one. */
+static inline bool jd_task_state_take(jd_task_state *state)
+{
+	uint64_t s = jd_task_state_load(state);
+
+	do {
+		if ((s & (JD_TASK_COMPLETED | JD_TASK_CLOSED)) != JD_TASK_COMPLETED)
+			return false;
+	} while (!jd_task_state_cas(state, &s, s | JD_TASK_CLOSED));
+	return true;
+}
+
+/*
+ * Registering an awaiter, by the owner of the handle, in two steps around the writing of the slot.
+ * begin: false when somebody notifies at this moment; then wake the new waker at once instead.
+ */
+static inline bool jd_task_state_register_begin(jd_task_state *state)
+{
+	uint64_t s = jd_task_state_load(state);
+
+	do {
+		if (s & JD_TASK_NOTIFYING)
+			return false;
+	} while (!jd_task_state_cas(state, &s, s | JD_TASK_REGISTERING));
+	return true;
+}
+
+/* end: false when a notification came meanwhile; the slot was given back to the caller to wake. */
+static inline bool jd_task_state_register_end(jd_task_state *state)
+{
+	const uint64_t all = JD_TASK_REGISTERING | JD_TASK_NOTIFYING | JD_TASK_AWAITER;
+	uint64_t s = jd_task_state_load(state), t;
+	bool missed;
+
+	do {
+		missed = s & JD_TASK_NOTIFYING;
+		if (missed)
+			return false;
+		t = (s & ~all) | JD_TASK_AWAITER;
+	} while (!jd_task_state_cas(state, &s, t));
+	return true;
+}
+
+/* After register_end was false and the slot was emptied: let go of it. */
+static inline void jd_task_state_register_abort(jd_task_state *state)
+{
+	jd_task_state_clear(state, JD_TASK_REGISTERING | JD_TASK_NOTIFYING | JD_TASK_AWAITER);
+}
+
+/* Notify: true when the slot is the caller's to empty; then notify_end and wake what was in it. */
+static inline bool jd_task_state_notify_begin(jd_task_state *state)
+{
+	uint64_t s = jd_task_state_set(state, JD_TASK_NOTIFYING);
+
+	return !(s & (JD_TASK_NOTIFYING | JD_TASK_REGISTERING));
+}
+
+static inline void jd_task_state_notify_end(jd_task_state *state)
+{
+	jd_task_state_clear(state, JD_TASK_NOTIFYING | JD_TASK_AWAITER);
+}
+
+#endif
