@@ -42,7 +42,10 @@ struct jd_runnable_ops {
 enum {
 	/* Work that was admitted earlier goes on: a closed scheduler still takes it until destroy. */
 	JD_RUNNABLE_RESUME = 1u << 0,
-	/* run is short, allocates nothing and only wakes: a timer may call it where it fires. */
+	/*
+	 * run is short, allocates nothing and only wakes. A timer calls it right where it fires and
+	 * never queues it; see cancel_timer. In the other schedule calls it means nothing.
+	 */
 	JD_RUNNABLE_INLINE = 1u << 1,
 	/* It gave way to others (woke itself while it ran): queue it behind what is there. */
 	JD_RUNNABLE_YIELDED = 1u << 2,
@@ -136,6 +139,11 @@ struct jd_scheduler_ops {
 	/*
 	 * JD_OK: it will not fire, the runnable is the caller's again, the memory is free.
 	 * JD_EALREADY: it fired (its runnable runs, ran or was cancelled) or never was armed.
+	 * The owner of a JD_RUNNABLE_INLINE may wait, after JD_EALREADY, until its run or cancel
+	 * has been called. So timers are claimed one by one, also those that are due together or
+	 * are cancelled at shutdown: once cancel_timer would say JD_EALREADY for one, the thread
+	 * that claimed it enters its run or cancel next, with no lock held, before it claims
+	 * another or calls anything else.
 	 */
 	jd_status (*cancel_timer)(struct jd_scheduler *self, struct jd_timer *timer);
 
