@@ -21,7 +21,8 @@ struct jd_thread {
 };
 
 /*
- * Starts a thread that runs fn(arg) with all signals blocked. name (at most 15 bytes are kept) is
+ * Starts a thread that runs fn(arg) with all signals blocked but those of its own faults (SIGSEGV
+ * and the like, which a crash handler wants). name (at most 15 bytes are kept, NULL: none) is
  * what debuggers show. stack_bytes 0 is the system's default. JD_EAGAIN: no thread to be had.
  * What happened before the start is visible to fn.
  */

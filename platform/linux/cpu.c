@@ -1,0 +1,90 @@
+/* cpu.c - which CPUs, which one, how much of them. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "platform/cpu.h"
+#include "platform/linux/cgroup.h"
+
+/* sched_getaffinity wants room for every CPU the kernel could have. */
+struct cpu_mask {
+	unsigned long bits[JD_CPU_LIMIT / (8 * sizeof(unsigned long))];
+};
+
+static cpu_set_t *mask_set(struct cpu_mask *mask)
+{
+	return (cpu_set_t *)(void *)mask;
+}
+
+unsigned jd_cpu_allowed(bool process, unsigned *os, unsigned max)
+{
+	struct cpu_mask mask = {{0}};
+	unsigned n = 0;
+
+	if (sched_getaffinity(process ? getpid() : 0, sizeof(mask), mask_set(&mask)))
+		return 0;
+	for (unsigned i = 0; i < JD_CPU_LIMIT; i++) {
+		if (!CPU_ISSET_S(i, sizeof(mask), mask_set(&mask)))
+			continue;
+		if (n < max)
+			os[n] = i;
+		n++;
+	}
+	return n;
+}
+
+jd_status jd_cpu_pin(unsigned os)
+{
+	struct cpu_mask mask = {{0}};
+
+	if (os >= JD_CPU_LIMIT)
+		return JD_ENOTSUP;
+	CPU_SET_S(os, sizeof(mask), mask_set(&mask));
+	return sched_setaffinity(0, sizeof(mask), mask_set(&mask)) ? JD_ENOTSUP : JD_OK;
+}
+
+int jd_cpu_current(void)
+{
+	return sched_getcpu();
+}
+
+/* Lines longer than the buffer concern mounts with endless options, never a control group's. */
+static bool each_line_of_file(const struct jd_cgroup_files *self, const char *path,
+			      bool (*line)(void *arg, const char *text), void *arg)
+{
+	char text[2 * JD_CGROUP_PATH_MAX];
+	FILE *file = fopen(path, "re");
+	bool whole = true; /* the buffer begins at the start of a line */
+
+	(void)self;
+	if (!file)
+		return false;
+	while (fgets(text, sizeof(text), file)) {
+		size_t n = strcspn(text, "\n");
+		bool ends = text[n] == '\n' || n + 1 < sizeof(text);
+
+		text[n] = '\0';
+		if (whole && ends && !line(arg, text))
+			break;
+		whole = ends;
+	}
+	fclose(file);
+	return true;
+}
+
+unsigned jd_cpu_quota(char *text, size_t size)
+{
+	static const struct jd_cgroup_files files = {each_line_of_file};
+	char dir[JD_CGROUP_PATH_MAX];
+	unsigned cpus = jd_cgroup_quota(&files, dir);
+
+	if (cpus)
+		snprintf(text, size, "%u CPU%s (%s)", cpus, cpus == 1 ? "" : "s", dir);
+	else
+		snprintf(text, size, "none");
+	return cpus;
+}

@@ -1,0 +1,29 @@
+/* random.c - a seed. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "platform/platform.h"
+
+/* The finaliser of SplitMix64: every input bit reaches every output bit. */
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 30;
+	x *= UINT64_C(0xbf58476d1ce4e5b9);
+	x ^= x >> 27;
+	x *= UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+uint64_t jd_random_seed(void)
+{
+	uint64_t seed;
+
+	/* Not before the pool is ready, and not where a sandbox forbids the call: then time,
+	 * process and thread, which are different enough for a seed. */
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == (ssize_t)sizeof(seed))
+		return seed;
+	seed = mix(jd_clock_now());
+	seed = mix(seed ^ (uint64_t)getpid());
+	return mix(seed ^ jd_thread_self());
+}
