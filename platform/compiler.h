@@ -16,7 +16,7 @@
 #define JD_COLD __attribute__((noinline, cold))
 #define JD_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/* Two x86 lines: the adjacent-line prefetcher pulls pairs, and big Arm cores have 128-byte lines. */
+/* Two x86 lines: the adjacent-line prefetcher pulls pairs; big Arm cores have 128-byte lines. */
 #define JD_CACHE_LINE 128
 #define JD_CACHE_ALIGNED alignas(JD_CACHE_LINE)
 
@@ -30,7 +30,8 @@
 #define JD_CHECKED 0
 #endif
 
-#define JD_ASSERT(cond) (JD_LIKELY(cond) ? (void)0 : jd_panic("INTERNAL", #cond, __FILE__, __LINE__))
+#define JD_ASSERT(cond) \
+	(JD_LIKELY(cond) ? (void)0 : jd_panic("INTERNAL", #cond, __FILE__, __LINE__))
 #define JD_ASSERT_SLOW(cond) \
 	(!JD_CHECKED || JD_LIKELY(cond) ? (void)0 : jd_panic("INTERNAL", #cond, __FILE__, __LINE__))
 #define JD_MISUSE(what) jd_panic("BUG IN CLIENT", what, __FILE__, __LINE__)

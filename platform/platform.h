@@ -13,7 +13,7 @@
 #include "platform/atomic.h"
 #include "platform/compiler.h"
 
-/* --- Threads ------------------------------------------------------------------------------------ */
+/* --- Threads ------------------------------------------------------------------------------ */
 
 /* A running thread; storage for whatever the system needs. Not copied. */
 struct jd_thread {
@@ -38,7 +38,7 @@ uint64_t jd_thread_self(void);
 /* Gives the rest of the time slice away. For waits that are short by design, never for idling. */
 void jd_thread_yield(void);
 
-/* --- Waiting on an address ------------------------------------------------------------------------
+/* --- Waiting on an address -------------------------------------------------------------------
  * The futex contract. The compare and the going to sleep are one step against a wake of the same
  * word. Neither orders memory by itself: the callers' atomics do. */
 
@@ -48,16 +48,16 @@ void jd_thread_yield(void);
  */
 jd_status jd_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, uint64_t deadline_ns);
 
-/* Wakes at most one, or all, sleepers of that word. The memory may be gone already: then nothing. */
+/* Wakes at most one, or all, sleepers of that word. The memory may be gone: then nothing. */
 void jd_futex_wake_one(_Atomic(uint32_t) *word);
 void jd_futex_wake_all(_Atomic(uint32_t) *word);
 
-/* --- Time ------------------------------------------------------------------------------------------ */
+/* --- Time --------------------------------------------------------------------------------- */
 
 /* Monotonic, ns, never goes back, unaffected by clock adjustment; stands still during suspend. */
 uint64_t jd_clock_now(void);
 
-/* --- Processor ------------------------------------------------------------------------------------- */
+/* --- Processor ---------------------------------------------------------------------------- */
 
 /* Tells the core that this is a spin loop. */
 static inline void jd_cpu_relax(void);
@@ -91,7 +91,7 @@ jd_status jd_topology_pin(const struct jd_topology *topology, unsigned i);
 /* The allowed CPU the caller runs on now, or -1 when unknown. A hint. */
 int jd_topology_current(const struct jd_topology *topology);
 
-/* --- The rest ---------------------------------------------------------------------------------------- */
+/* --- The rest ----------------------------------------------------------------------------- */
 
 /* A seed from the system, not for cryptography. */
 uint64_t jd_random_seed(void);

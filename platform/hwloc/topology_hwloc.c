@@ -56,7 +56,7 @@ static hwloc_topology_t native_load(void)
 	return native;
 }
 
-/* The cache that most CPUs share with this one: the last above it. Its own number if it has none. */
+/* The cache that most CPUs share with this one: the last above it. Its own number if none. */
 static unsigned outermost_cache(hwloc_obj_t pu)
 {
 	hwloc_obj_t found = pu;
@@ -85,7 +85,6 @@ static void describe(hwloc_topology_t native, hwloc_obj_t pu, struct jd_topology
 static jd_status topology_fill(hwloc_topology_t native, const struct jd_allocator *allocator,
 			       unsigned cpus, struct jd_topology **topology)
 {
-	unsigned version = hwloc_get_api_version();
 	struct jd_topology *t;
 	jd_status status = jd_topology_alloc(allocator, cpus, &t);
 
@@ -95,8 +94,8 @@ static jd_status topology_fill(hwloc_topology_t native, const struct jd_allocato
 		describe(native, hwloc_get_obj_by_type(native, HWLOC_OBJ_PU, i), &t->cpu[i]);
 	t->native = native;
 	t->foreign = !hwloc_topology_is_thissystem(native);
-	snprintf(t->source, sizeof(t->source), "hwloc %u.%u%s", version >> 16,
-		 version >> 8 & 0xff, t->foreign ? " (a described machine)" : "");
+	snprintf(t->source, sizeof(t->source), "hwloc%s",
+		 t->foreign ? " (a described machine)" : "");
 	*topology = t;
 	return JD_OK;
 }

@@ -162,7 +162,7 @@ bool jd_cgroup_parse_mount(const char *line, int version, char *root, char *poin
 	       copy_unescaped(point, p, p_length);
 }
 
-/* --- The walk ----------------------------------------------------------------------------------- */
+/* --- The walk ----------------------------------------------------------------------------- */
 
 /* One search: a version, our path in it, and the smallest quota so far. */
 struct search {
@@ -299,6 +299,8 @@ unsigned jd_cgroup_quota(const struct jd_cgroup_files *files, char *dir)
 		if (s.path[0] == '/')
 			files->each_line(files, "/proc/self/mountinfo", visit_mount, &s);
 	}
+	if (s.cpus && !s.found[0])
+		memcpy(s.found, "/", 2); /* the hierarchy is mounted there */
 	memcpy(dir, s.found, sizeof(s.found));
 	return s.cpus;
 }

@@ -18,7 +18,7 @@
 
 enum { THREADS = 8 };
 
-/* --- Threads ----------------------------------------------------------------------------------- */
+/* --- Threads ------------------------------------------------------------------------------ */
 
 struct report {
 	uint64_t id, id_again;
@@ -116,7 +116,7 @@ static void test_thread_ids_are_unique(void **state)
 	assert_int_equal(jd_thread_self(), jd_thread_self());
 }
 
-/* --- Waiting on an address --------------------------------------------------------------------- */
+/* --- Waiting on an address ---------------------------------------------------------------- */
 
 /* N threads that sleep while word is 0 and then count themselves. Access: A atomic. */
 struct sleepers {
@@ -252,7 +252,7 @@ static void test_futex_value_differs(void **state)
 
 static void test_futex_timeout_is_never_early(void **state)
 {
-	static const uint64_t delays[] = {0, 1, 999, 1000, 50 * JD_US, 333333, JD_MS, 5 * JD_MS + 1};
+	static const uint64_t delays[] = {0, 1, 999, 1000, 50 * JD_US, 333333, JD_MS, 5000001};
 	_Atomic(uint32_t) word = 0;
 
 	(void)state;
@@ -374,7 +374,7 @@ static void test_futex_ping_pong(void **state)
 	assert_int_equal(atomic_load_explicit(&p.turn, memory_order_relaxed), p.rounds);
 }
 
-/* --- Time, seeds, panic -------------------------------------------------------------------------- */
+/* --- Time, seeds, panic ------------------------------------------------------------------- */
 
 static void test_clock_is_monotonic(void **state)
 {
