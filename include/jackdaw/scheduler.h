@@ -40,7 +40,7 @@ struct jd_runnable_ops {
 };
 
 enum {
-	/* Work that was admitted earlier goes on: a closed scheduler still takes it until destroy. */
+	/* Work admitted earlier goes on: a closed scheduler still takes it until destroy. */
 	JD_RUNNABLE_RESUME = 1u << 0,
 	/*
 	 * run is short, allocates nothing and only wakes. A timer calls it right where it fires and
@@ -75,7 +75,7 @@ static inline void jd_runnable_cancel(struct jd_runnable *runnable)
 	runnable->ops->cancel(runnable);
 }
 
-/* --- Timers: a runnable that is scheduled at an instant ---------------------------------------- */
+/* --- Timers: a runnable that is scheduled at an instant ---------------------------------- */
 
 /*
  * Memory of one armed timer, embedded by its user. Zero it before its first use. It may be armed
@@ -92,7 +92,7 @@ struct jd_timer {
 	uint32_t _slot;
 };
 
-/* --- The operations ---------------------------------------------------------------------------- */
+/* --- The operations ---------------------------------------- */
 
 /*
  * Rules for every member:

@@ -84,8 +84,9 @@ JD_API jd_status jd_spawn_blocking_at(struct jd_scheduler *scheduler, void *(*fn
 /*
  * Awaits. JD_PENDING: context->waker is woken when the task has ended (one awaiter at a time: the
  * latest counts). JD_OK: *result was filled and is the caller's (result may be NULL if the
- * result is empty or not wanted; then it is destroyed). JD_ECANCELED: it was cancelled, and its future is
- * gone. Another error: the future ended with it. JD_ECONSUMED: the result was taken before.
+ * result is empty or not wanted; then it is destroyed). JD_ECANCELED: it was cancelled, and its
+ * future is gone. Another error: the future ended with it. JD_ECONSUMED: the result was taken
+ * before.
  */
 JD_API jd_status jd_task_poll(struct jd_task *task, struct jd_context *context, void *result);
 
@@ -127,7 +128,7 @@ struct jd_task_future {
 };
 JD_API void jd_task_future_init(struct jd_task_future *self, struct jd_task *task);
 
-/* --- Blocking ---------------------------------------------------------------------------------- */
+/* --- Blocking ---------------------------------------- */
 
 /*
  * Polls the future on this thread until it ends, waiting in between as the scheduler's park does;

@@ -1,7 +1,7 @@
 # JackdawDependencies.cmake - finds what the core library needs, the same way in-tree and installed.
 # SPDX-License-Identifier: Apache-2.0
 #
-# None of these packages ships a CMake config on the distributions we know, so pkg-config finds them.
+# None of these packages ships a CMake config on the distributions we know: pkg-config finds them.
 # The target names (PkgConfig::JACKDAW_*) are part of the installed static library's interface:
 # scripts/cmake/jackdawConfig.cmake.in makes them again on the user's machine.
 find_package(PkgConfig REQUIRED)
@@ -10,8 +10,12 @@ find_package(Threads REQUIRED)
 pkg_check_modules(JACKDAW_HWLOC REQUIRED IMPORTED_TARGET hwloc)
 pkg_check_modules(JACKDAW_URCU REQUIRED IMPORTED_TARGET liburcu)
 
-# What the installed pkg-config file names in Requires.private.
-set(JACKDAW_PC_REQUIRES "hwloc liburcu")
+# What the installed pkg-config file adds for a static link. Not Requires.private: that would ask
+# users of the shared library for these packages too, and hwloc's own private libraries (libudev)
+# come with no package that libhwloc-dev depends on.
+list(JOIN JACKDAW_HWLOC_LDFLAGS " " JACKDAW_PC_LIBS_PRIVATE)
+list(JOIN JACKDAW_URCU_LDFLAGS " " jd_urcu_flags)
+string(APPEND JACKDAW_PC_LIBS_PRIVATE " ${jd_urcu_flags}")
 
 # Only executables link jemalloc (it replaces malloc for the whole process); the core never does.
 pkg_check_modules(JACKDAW_JEMALLOC IMPORTED_TARGET jemalloc)

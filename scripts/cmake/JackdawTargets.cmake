@@ -18,7 +18,8 @@ function(jd_set_defaults target)
 	set_target_properties(${target} PROPERTIES
 		C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF
 		CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF
-		C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+		C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
+		VISIBILITY_INLINES_HIDDEN ON)
 	target_compile_options(${target} PRIVATE
 		"$<$<COMPILE_LANG_AND_ID:C,GNU,Clang,AppleClang>:${JD_WARNINGS_C}>"
 		"$<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:${JD_WARNINGS}>"
@@ -31,8 +32,8 @@ endfunction()
 # jd_add_layer(NAME SOURCES files... [DEFINITIONS defs...] [LIBS libs...])
 # One OBJECT library a layer, so that its objects lie in BUILD/<layer>/ (scripts/check_symbols.py
 # looks there). The same objects make the shared and the static library: position independent, with
-# initial-exec TLS, which the linker relaxes to local-exec in an executable. LIBS reach whoever links
-# the libraries, privately. A layer without sources yet is skipped.
+# initial-exec TLS, which the linker relaxes to local-exec in an executable. LIBS reach whoever
+# links the libraries, privately. A layer without sources yet is skipped.
 function(jd_add_layer name)
 	cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEFINITIONS;LIBS")
 	if(NOT arg_SOURCES)
@@ -44,7 +45,8 @@ function(jd_add_layer name)
 	set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 	target_include_directories(${target} PRIVATE "${JD_ROOT}" "${JD_ROOT}/include")
 	target_compile_definitions(${target} PRIVATE JACKDAW_BUILDING ${arg_DEFINITIONS})
-	target_compile_options(${target} PRIVATE -ftls-model=initial-exec -fno-semantic-interposition)
+	target_compile_options(${target} PRIVATE
+		-ftls-model=initial-exec -fno-semantic-interposition)
 	target_link_libraries(${target} PRIVATE ${arg_LIBS})
 	set_property(GLOBAL APPEND PROPERTY JD_LAYERS ${target})
 	set_property(GLOBAL APPEND PROPERTY JD_LAYER_LIBS ${arg_LIBS})
@@ -62,7 +64,8 @@ macro(jd_add_libraries)
 	foreach(lib jackdaw jackdaw_static)
 		set_target_properties(${lib} PROPERTIES OUTPUT_NAME jackdaw LINKER_LANGUAGE C)
 		target_include_directories(${lib} PUBLIC
-			"$<BUILD_INTERFACE:${JD_ROOT}/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+			"$<BUILD_INTERFACE:${JD_ROOT}/include>"
+			"$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
 		target_compile_features(${lib} PUBLIC c_std_11)
 		target_link_libraries(${lib} PRIVATE ${jd_layer_libs} Threads::Threads)
 	endforeach()
@@ -76,13 +79,14 @@ macro(jd_add_libraries)
 	add_library(jackdaw::jackdaw ALIAS jackdaw)
 	add_library(jackdaw::jackdaw_static ALIAS jackdaw_static)
 
-	# For executables only. Named by flags, not by a target, so that it stays between push and pop:
-	# it must be linked even when the executable itself never calls malloc.
+	# For executables only. Named by flags, not by a target, so that it stays between push and
+	# pop: it must be linked even when the executable itself never calls malloc.
 	add_library(jackdaw_jemalloc INTERFACE)
 	add_library(jackdaw::jemalloc ALIAS jackdaw_jemalloc)
 	if(JACKDAW_JEMALLOC_FOUND AND NOT JACKDAW_INSTRUMENTED)
 		target_link_libraries(jackdaw_jemalloc INTERFACE
-			"-Wl,--push-state,--no-as-needed" ${JACKDAW_JEMALLOC_LINK_LIBRARIES} "-Wl,--pop-state")
+			"-Wl,--push-state,--no-as-needed" ${JACKDAW_JEMALLOC_LINK_LIBRARIES}
+			"-Wl,--pop-state")
 	endif()
 
 	# Private symbols are hidden, not local: whoever links the archive in this tree sees them.
@@ -111,7 +115,8 @@ function(jd_add_test)
 	else()
 		target_link_libraries(${arg_NAME} PRIVATE jackdaw_internal)
 	endif()
-	target_link_libraries(${arg_NAME} PRIVATE ${arg_LIBS} PkgConfig::JACKDAW_CMOCKA Threads::Threads)
+	target_link_libraries(${arg_NAME} PRIVATE
+		${arg_LIBS} PkgConfig::JACKDAW_CMOCKA Threads::Threads)
 	add_test(NAME ${arg_NAME} COMMAND ${arg_NAME} ${arg_ARGS})
 	jd_set_test(${arg_NAME} LABELS ${arg_LABELS} ENV ${arg_ENV} TIMEOUT ${arg_TIMEOUT})
 	if(arg_SERIAL)
@@ -129,7 +134,8 @@ function(jd_set_test name)
 		set(arg_TIMEOUT 180)
 	endif()
 	set_tests_properties(${name} PROPERTIES
-		LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${arg_ENV}" SKIP_RETURN_CODE 77)
+		LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${arg_ENV}"
+		SKIP_RETURN_CODE 77)
 endfunction()
 
 # jd_add_bench(NAME name SOURCES files... [LIBS libs...]) - a benchmark executable: sees include/
