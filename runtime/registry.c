@@ -169,7 +169,7 @@ bool jd_registry_contains(struct jd_registry *registry, jd_task_id id)
 
 uint64_t jd_registry_count(struct jd_registry *registry)
 {
-	/* order: (R4) seq_cst - what the last task did is visible with the zero; pairs with (R1). */
+	/* order: (R4) seq_cst - what the last task did is seen with the zero; pairs with (R1). */
 	return atomic_load_explicit(&registry->count, memory_order_seq_cst);
 }
 

@@ -40,7 +40,7 @@ struct jd_registry {
 	_Atomic(uint32_t) waiters;                 /* A: drainers exist; written under lock */
 	struct jd_registry_drainer *drainers;      /* L */
 	struct jd_runnable *orphans;               /* L: refused at shutdown, to be cancelled */
-	_Atomic(uint32_t) changes;                 /* A: futex word: count fell to 0, or an orphan */
+	_Atomic(uint32_t) changes;                 /* A: futex word: count is 0, or an orphan */
 };
 
 /* Somebody waits for the registry to become empty; in the waiter's memory. */

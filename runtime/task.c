@@ -132,7 +132,7 @@ static void task_close(struct jd_task *task)
 	task_unref(task);
 }
 
-/* --- The runnable ------------------------------------------------------------------------------ */
+/* --- The runnable ----------------------------------------------------------------------------- */
 
 static void task_finish(struct jd_task *task, jd_status status)
 {
@@ -193,8 +193,8 @@ static void task_cancel_runnable(struct jd_runnable *runnable)
 
 static void task_describe(const struct jd_runnable *runnable, struct jd_runnable_info *info)
 {
-	const struct jd_task *task =
-		jd_container_of((struct jd_runnable *)(uintptr_t)runnable, struct jd_task, runnable);
+	const struct jd_task *task = jd_container_of((struct jd_runnable *)(uintptr_t)runnable,
+						     struct jd_task, runnable);
 
 	*info = (struct jd_runnable_info){
 		.id = task->entry.id,
@@ -211,7 +211,7 @@ static const struct jd_runnable_ops task_runnable_ops = {
 	.describe = task_describe,
 };
 
-/* --- The waker --------------------------------------------------------------------------------- */
+/* --- The waker -------------------------------------------------------------------------------- */
 
 static void task_waker_clone(void *data)
 {
@@ -251,7 +251,7 @@ static const struct jd_waker_ops task_waker_ops = {
 	.drop = task_waker_drop,
 };
 
-/* --- The handle -------------------------------------------------------------------------------- */
+/* --- The handle ------------------------------------------------------------------------------- */
 
 /* Stores the waker for the end of the task, or wakes it when somebody is notifying right now. */
 static void register_awaiter(struct jd_task *task, const struct jd_waker *waker)
@@ -343,7 +343,7 @@ void jd_task_drop(struct jd_task *task)
 	jd_task_detach(task);
 }
 
-/* --- Making ------------------------------------------------------------------------------------ */
+/* --- Making ----------------------------------------------------------------------------------- */
 
 static bool options_valid(const struct jd_task_options *options)
 {
@@ -439,7 +439,7 @@ jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future
 	return JD_OK;
 }
 
-/* --- Looking ----------------------------------------------------------------------------------- */
+/* --- Looking ---------------------------------------------------------------------------------- */
 
 bool jd_task_is_finished(const struct jd_task *task)
 {
@@ -484,7 +484,7 @@ const char *jd_task_get_state(const struct jd_task *task)
 	return s & JD_TASK_SCHEDULED ? "scheduled" : "waiting";
 }
 
-/* --- All tasks of a scheduler ------------------------------------------------------------------ */
+/* --- All tasks of a scheduler ----------------------------------------------------------------- */
 
 struct each_arg {
 	bool (*fn)(void *arg, const struct jd_runnable_info *info);

@@ -76,7 +76,8 @@ def check_text(name, text, lines):
 
 
 def check_c(name, text, lines):
-    if not lines or not lines[0].startswith(f"/* {name.name} - "):
+    opening = "//" if name.suffix == ".cc" else "/*"
+    if not lines or not lines[0].startswith((f"/* {name.name} - ", f"{opening} {name.name} - ")):
         yield f'{name}:1: the first line must be "/* {name.name} - what it is for. */"'
     for n, (raw, code) in enumerate(zip(lines, code_only(text).splitlines()), 1):
         if code.strip() and re.match(r"\t* *( {8}| \t)", raw):

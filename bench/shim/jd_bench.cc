@@ -55,7 +55,7 @@ struct jd_bench_state {
 	bool ended;     // failed or skipped
 };
 
-/* --- Registration ------------------------------------------------------------------------------ */
+/* --- Registration ----------------------------------------------------------------------------- */
 
 struct jd_bench *jd_bench_add(const char *name, jd_bench_fn fn, void *user)
 {
@@ -124,7 +124,7 @@ void jd_bench_reset(void)
 	context.clear();
 }
 
-/* --- Inside a row ------------------------------------------------------------------------------ */
+/* --- Inside a row ----------------------------------------------------------------------------- */
 
 int64_t jd_bench_next(struct jd_bench_state *state)
 {
@@ -206,7 +206,7 @@ void jd_bench_skip(struct jd_bench_state *state, const char *reason)
 	state->gb->SkipWithError((std::string("skipped: ") + reason).c_str());
 }
 
-/* --- Running ----------------------------------------------------------------------------------- */
+/* --- Running ---------------------------------------------------------------------------------- */
 
 namespace {
 

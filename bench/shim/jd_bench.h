@@ -43,7 +43,7 @@ typedef void (*jd_bench_fn)(struct jd_bench_state *state, void *user);
 enum { JD_BENCH_ARGS_MAX = 4 };
 
 enum jd_bench_clock {
-	JD_BENCH_REAL,   /* default: wall clock; the CPU time of all threads is reported beside it */
+	JD_BENCH_REAL,   /* default: wall clock; the CPU time of all threads is shown beside it */
 	JD_BENCH_CPU,    /* CPU time of the measuring thread */
 	JD_BENCH_MANUAL, /* what jd_bench_add_time gives */
 };
@@ -57,7 +57,7 @@ enum {
 	JD_BENCH_INVERT = 1u << 3,         /* one over the result of the others */
 };
 
-/* --- Registration ------------------------------------------------------------------------------ */
+/* --- Registration ----------------------------------------------------------------------------- */
 
 /* One row called name, or, with arguments, one row for each set of them. user is handed to fn. */
 struct jd_bench *jd_bench_add(const char *name, jd_bench_fn fn, void *user);
@@ -93,7 +93,7 @@ int jd_bench_main(int argc, char **argv);
 /* Forgets all rows and context. For tests of the shim. */
 void jd_bench_reset(void);
 
-/* --- Inside a row ------------------------------------------------------------------------------ */
+/* --- Inside a row ----------------------------------------------------------------------------- */
 
 /*
  * The first call starts the clock and returns the number of iterations to run, all of them at once;

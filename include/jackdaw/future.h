@@ -96,8 +96,8 @@ struct jd_future;
  *
  * poll  returns JD_PENDING and has then arranged for context->waker (the one of the latest poll)
  *       to be woken; or JD_OK and has written result_size bytes to *result; or an error, and has
- *       written nothing. result is NULL only when result_size is 0. Must not block. May be called spuriously. After it returned anything but
- *       JD_PENDING it is not called again.
+ *       written nothing. result is NULL only when result_size is 0. Must not block. May be called
+ *       spuriously. After it returned anything but JD_PENDING it is not called again.
  * drop  releases everything the state holds, finished or not; called exactly once, then never
  *       anything again. May be NULL when there is nothing to release.
  * drop_result  destroys a result nobody will take. May be NULL.

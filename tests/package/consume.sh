@@ -2,7 +2,8 @@
 # consume.sh - HOW: use the library as a stranger would (see the cases), build and run a program.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Environment: CC, CMAKE, SOURCE (our tree), BUILD (a finished build of it), WORK (scratch).
+# Environment: CC, CMAKE, PROGRAM (the user's source), SOURCE (our tree), BUILD (a finished build
+# of it), WORK (scratch).
 set -eu
 how=$1
 here=$SOURCE/tests/package
@@ -16,7 +17,8 @@ cmake_consumer() {
 	folder=$1
 	shift
 	rm -rf "${WORK:?}/$how"
-	"$CMAKE" -S "$here/$folder" -B "$WORK/$how" -G Ninja -DCMAKE_C_COMPILER="$CC" "$@"
+	"$CMAKE" -S "$here/$folder" -B "$WORK/$how" -G Ninja -DCMAKE_C_COMPILER="$CC" \
+		-DPROGRAM="$PROGRAM" "$@"
 	"$CMAKE" --build "$WORK/$how"
 }
 
@@ -67,13 +69,13 @@ subdirectory)
 pc_shared)
 	test "$(pc --modversion)" = "$version"
 	# shellcheck disable=SC2046 # the flags are words
-	"$CC" -std=c11 "$here/consumer.c" -o "$WORK/$how" $(pc --cflags --libs)
+	"$CC" -std=c11 "$PROGRAM" -o "$WORK/$how" $(pc --cflags --libs)
 	LD_LIBRARY_PATH=$(pc --variable=libdir) "$WORK/$how"
 	needs "$WORK/$how" libjackdaw.so.${version%%.*}
 	;;
 pc_static)
 	# shellcheck disable=SC2046 # the flags are words
-	"$CC" -std=c11 "$here/consumer.c" -o "$WORK/$how" \
+	"$CC" -std=c11 "$PROGRAM" -o "$WORK/$how" \
 		$(pc --static --cflags --libs | sed 's/-ljackdaw/-l:libjackdaw.a/')
 	"$WORK/$how"
 	lacks "$WORK/$how" libjackdaw

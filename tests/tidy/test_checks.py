@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_checks.py SCRIPTS - a check that cannot fail is no check.
 
-Each row below changes one thing in a small clean tree and names the message the check must print (and
-exit 1 with). The clean tree itself, and a few things that only look like violations, must pass.
+Each row below changes one thing in a small clean tree and names the message the check must print
+(and exit 1 with). The clean tree itself, and what only looks like a violation, must pass.
 """
 import os
 import pathlib
@@ -109,7 +109,8 @@ LAYERS = [
     ("benchmark of internals", "bench/b_x.c", c("b_x.c", '#include "runtime/task.h"\n'),
      "layer bench/ may not include runtime/"),
     ("not by full path", "runtime/task.c", ("deque/deque.h", "deque.h"), "include by full path"),
-    ("parent path", "runtime/task.c", ("deque/deque.h", "../deque/deque.h"), "include by full path"),
+    ("parent path", "runtime/task.c", ("deque/deque.h", "../deque/deque.h"),
+     "include by full path"),
     ("private platform header", "runtime/task.c", ("deque/deque.h", "platform/clock.h"),
      "above platform/ only"),
     ("missing file", "runtime/task.c", ("deque/deque.h", "deque/none.h"), "no such file"),
@@ -120,8 +121,8 @@ LAYERS = [
     ("clock in timers", "timers/wheel.h", c("wheel.h", "#include <time.h>"), "C11 headers only"),
     ("threads in a public header", "include/jackdaw/task.h", c("task.h", "#include <threads.h>"),
      "C11 headers only"),
-    ("OS #if in runtime", "runtime/task.c", ("int jd_base", "#ifdef __linux__\n#endif\nint jd_base"),
-     "OS #if outside platform/"),
+    ("OS #if in runtime", "runtime/task.c",
+     ("int jd_base", "#ifdef __linux__\n#endif\nint jd_base"), "OS #if outside platform/"),
     ("OS #if in bench", "bench/b_x.c", c("b_x.c", "#if defined(_WIN32)\n#endif\n"),
      "OS #if outside platform/"),
     ("conformance sees internals", "tests/conformance/suite.h",
@@ -134,7 +135,8 @@ LAYERS = [
      "include cycle: "),
 ]
 ATOMICS = [
-    ("no comment", "deque/deque.c", ("/* order: (P2) acquire - the other end; pairs with (P1). */", ""),
+    ("no comment", "deque/deque.c",
+     ("/* order: (P2) acquire - the other end; pairs with (P1). */", ""),
      "ordered access without an 'order: (X1)"),
     ("comment too far above", "deque/deque.c", ("(P1). */\n", "(P1). */\n" + "\n" * 7),
      "ordered access without an 'order: (X1)"),
@@ -159,7 +161,8 @@ ATOMICS = [
      "not compiler builtins"),
     ("consume", "deque/deque.c", ("memory_order_acquire", "memory_order_consume"), "use acquire"),
     ("fence", "deque/deque.c", ("atomic_store_explicit(a, 1, memory_order_relaxed)",
-                                "atomic_thread_fence(memory_order_seq_cst)"), "fences are not used"),
+                                "atomic_thread_fence(memory_order_seq_cst)"),
+     "fences are not used"),
     ("stdatomic.h inside", "deque/deque.h", c("deque.h", "#include <stdatomic.h>"),
      'include "platform/atomic.h" instead'),
 ]
@@ -168,8 +171,8 @@ TIDY = [
      "longer than 100 columns"),
     ("long line by tabs", "runtime/task.c", ("int jd_base", f"/*{chr(9) * 13}*/\nint jd_base"),
      "longer than 100 columns"),
-    ("long line in a script", "scripts/setup", ("#!/bin/sh", "#!/bin/sh\n# setup - x\n#" + "x" * 100),
-     "longer than 100 columns"),
+    ("long line in a script", "scripts/setup",
+     ("#!/bin/sh", "#!/bin/sh\n# setup - x\n#" + "x" * 100), "longer than 100 columns"),
     ("trailing space", "runtime/task.c", ("{\n", "{ \n"), "trailing space"),
     ("no newline at the end", "runtime/task.c", ("}\n", "}"), "exactly one newline"),
     ("empty line at the end", "runtime/task.c", ("}\n", "}\n\n"), "exactly one newline"),
@@ -272,8 +275,9 @@ class Symbols(unittest.TestCase):
                         for p in (tree.root / d).glob("*.c")):
             o = build / f.relative_to(tree.root).with_suffix(".o")
             o.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run([CC, "-std=c11", "-w", "-O1", "-fPIC", "-fvisibility=hidden", *flags, "-I",
-                            tree.root, "-I", tree.root / "include", "-c", f, "-o", o], check=True)
+            subprocess.run([CC, "-std=c11", "-w", "-O1", "-fPIC", "-fvisibility=hidden", *flags,
+                            "-I", tree.root, "-I", tree.root / "include", "-c", f, "-o", o],
+                           check=True)
             objects.append(o)
         lib = build / "libx.so"
         subprocess.run([CC, "-shared", *objects, "-o", lib], check=True)
@@ -320,7 +324,8 @@ class Symbols(unittest.TestCase):
     def test_not_exported(self):
         for what in ("JD_API int jd_more(int x,\n\t\tint y);", "JD_API extern const int jd_more;",
                      "JD_API extern const int jd_more[4];"):
-            self.expect("JD_API but not exported: jd_more", "include/jackdaw/base.h", self.header(what))
+            self.expect("JD_API but not exported: jd_more", "include/jackdaw/base.h",
+                        self.header(what))
 
     def test_not_declared(self):
         tree = Tree("include/jackdaw/base.h", self.header("/* JD_API int jd_secret(void); */"))
@@ -335,7 +340,8 @@ class Symbols(unittest.TestCase):
                 "int jd_base(void) { return jd_t; }\nint jd_wheel(void); int jd_deque();\n")
         self.expect("calls __tls_get_addr", "runtime/task.c",
                     c("task.c", f"#include <jackdaw/base.h>\nJD_API {more}"),
-                    ("-DJD_API=__attribute__((visibility(\"default\")))", "-ftls-model=global-dynamic"))
+                    ("-DJD_API=__attribute__((visibility(\"default\")))",
+                     "-ftls-model=global-dynamic"))
 
     def test_no_objects(self):
         tree = Tree()
