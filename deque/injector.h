@@ -1,0 +1,122 @@
+/* injector.h - lock-free queue of runnables from any thread to whichever worker takes them. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JD_DEQUE_INJECTOR_H
+#define JD_DEQUE_INJECTOR_H
+
+/*
+ * A stack that is only ever emptied whole (Treiber's push, one exchange to take everything), and
+ * turned around by the taker: what one thread pushed comes out in its order, and so does all that
+ * was pushed between two takes. Intrusive: the link is jd_runnable's next, nothing is allocated.
+ *
+ * Any thread may call push, push_list, take, empty and dump at any time; several takers may race,
+ * each runnable goes to exactly one. check needs that nobody takes. A thread that is stopped in
+ * the middle of anything blocks nobody: before its CAS its runnable is not there, after it
+ * everybody can take it. (A queue whose producers exchange the tail and link afterwards hides all
+ * later pushes while one producer is between the two: rejected.) Emptying whole makes the CAS
+ * safe against reuse: it only says "the head is still what my runnable links to", and that
+ * link is right whatever happened in between.
+ *
+ * What callers may rely on:
+ *  - what happened before a push happens before the end of the take that returns the runnable;
+ *  - push is a seq_cst read-modify-write (IN1) and empty is a seq_cst load (IN3). So a push is
+ *    the publishing half of a store-load handshake with a sleeper:
+ *
+ *      producer                            worker going to sleep
+ *      jd_injector_push      w[head]       announce the sleep, seq_cst RMW   w[sleepers]
+ *      seq_cst load          r[sleepers]   jd_injector_empty                 r[head]
+ *
+ *    one of the two sees the other. take is no such half: it may miss a push that another thread
+ *    has completed but that does not happen before the take. Use empty before sleeping.
+ *
+ * The head changes hands with every push; a scheduler with very many foreign producers wants
+ * several injectors, not a cleverer one.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <jackdaw/scheduler.h>
+
+#include "platform/atomic.h"
+#include "platform/compiler.h"
+
+/* Access: A any thread, atomic. */
+struct jd_injector {
+	JD_CACHE_ALIGNED JD_ATOMIC(struct jd_runnable *) head; /* A: the newest */
+};
+
+static inline void jd_injector_init(struct jd_injector *in)
+{
+	atomic_init(&in->head, NULL);
+}
+
+/* Prepends the chain first..last, linked newest to oldest. Returns whether there was nothing. */
+static inline bool jd_injector_push_chain(struct jd_injector *in, struct jd_runnable *newest,
+					  struct jd_runnable *oldest)
+{
+	struct jd_runnable *head = atomic_load_explicit(&in->head, memory_order_relaxed);
+
+	do
+		oldest->next = head;
+	/* order: (IN1) seq_cst - the runnables and what led to them; first half of the handshake
+	 * with a sleeper, see above; pairs with (IN2), (IN3), (IN4). */
+	while (!atomic_compare_exchange_weak_explicit(&in->head, &head, newest,
+						      memory_order_seq_cst, memory_order_relaxed));
+	return !head;
+}
+
+/* Adds one runnable. Returns whether the injector was empty. Lock-free. */
+static inline bool jd_injector_push(struct jd_injector *in, struct jd_runnable *runnable)
+{
+	return jd_injector_push_chain(in, runnable, runnable);
+}
+
+/* Turns a chain around; returns its new first. */
+static inline struct jd_runnable *jd_injector_reverse(struct jd_runnable *chain)
+{
+	struct jd_runnable *reversed = NULL;
+
+	while (chain) {
+		struct jd_runnable *next = chain->next;
+
+		chain->next = reversed;
+		reversed = chain;
+		chain = next;
+	}
+	return reversed;
+}
+
+/*
+ * Adds a list, linked by next in the order in which it shall run and ended by NULL; at once, so
+ * that nothing comes between. Returns whether the injector was empty. An empty list: false.
+ */
+static inline bool jd_injector_push_list(struct jd_injector *in, struct jd_runnable *first)
+{
+	return first && jd_injector_push_chain(in, jd_injector_reverse(first), first);
+}
+
+/* Takes everything, oldest first, linked by next; NULL when there was nothing. O(taken). */
+static inline struct jd_runnable *jd_injector_take(struct jd_injector *in)
+{
+	/* Looking first keeps the line shared between workers that find nothing. */
+	if (!atomic_load_explicit(&in->head, memory_order_relaxed))
+		return NULL;
+	/* order: (IN2) acquire - the runnables of every push since the last take (the pushes form
+	 * one release sequence); pairs with (IN1). */
+	return jd_injector_reverse(atomic_exchange_explicit(&in->head, NULL, memory_order_acquire));
+}
+
+/* Second half of the handshake with a producer; see above. */
+static inline bool jd_injector_empty(const struct jd_injector *in)
+{
+	/* order: (IN3) seq_cst - after the announcement of sleep in S; pairs with (IN1). */
+	return !atomic_load_explicit(&in->head, memory_order_seq_cst);
+}
+
+/* Walks the chain: no cycle, every runnable has operations. Nobody takes meanwhile. O(n). */
+bool jd_injector_check(const struct jd_injector *in, FILE *why);
+
+/* One line. Any thread. Whether there is something is all that can be told safely. */
+void jd_injector_dump(const struct jd_injector *in, FILE *out);
+
+#endif
