@@ -1,0 +1,193 @@
+/* idle.h - who sleeps, who searches, and why no work is ever left with nobody to do it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JD_RUNTIME_IDLE_H
+#define JD_RUNTIME_IDLE_H
+
+/*
+ * Nothing but C11 atomics here, so that a model checker can run it as it stands. The futex calls
+ * are the caller's.
+ *
+ * States of a worker
+ *   RUNNING    it runs tasks, or takes them from its own queue
+ *   SEARCHING  it has nothing of its own and looks at all queues; counted in `searchers`
+ *   SLEEPING   its word says so and it waits on that word; counted in `sleepers`
+ *   NOTIFIED   somebody claimed it from SLEEPING; it wakes as a searcher (already counted)
+ *
+ * One word holds both counts. Every access that matters to a decision is a read-modify-write of
+ * that word, so all of them are in one modification order and each sees the one before; that is
+ * all the proof needs, on any machine, without a fence or seq_cst.
+ *
+ * To post work                            To go to sleep
+ *   1. publish it in a queue                1. word = SLEEPING
+ *   2. RMW counts (unchanged)        (I1)   2. RMW counts: sleepers + 1, searchers - 1     (I2)
+ *   3. a sleeper and no searcher?           3. look at every queue once more
+ *      then claim: RMW searchers + 1        4. found: leave (below). Nothing: wait on the word
+ *   4. find a word SLEEPING, make it        5. woken: RMW sleepers - 1, search
+ *      NOTIFIED, wake that thread
+ *
+ * No lost wake-up. Let P be the RMW of a post (I1) and S that of a sleeper (I2).
+ *   P before S: S reads from P or later, so it synchronises with the post; step 3 of the sleeper
+ *   sees the work.
+ *   S before P: the post sees the sleeper's count, and the SLEEPING word written before S.
+ *     No searcher: the post claims, and finds a SLEEPING word, perhaps another's; that worker
+ *     searches after P. If it finds none, every sleeper it counted has left since, each does an
+ *     RMW of the counts after P and looks at every queue before it can sleep again; see below for
+ *     the claim that is then given back.
+ *     A searcher: it was counted before P and will do one more RMW, after P, when it stops
+ *     searching. If it stops because it found work and was the last, it posts on behalf of
+ *     whatever is left (I4). If it stops in order to sleep, its RMW is an S after P.
+ *   A claim given back (I3) may have made other posts hold still. It is an RMW too, after theirs:
+ *   so it decides again, as a post of its own.
+ *
+ *   post            sleeper                    As a litmus test: Q, S = 0; w[Q]=1; RMW[C] |
+ *   ----            -------                    w[S]=1; RMW[C]. r[S]==0 on the left and r[Q]==0
+ *   publish  w[Q]   word  w[S]                 on the right is impossible: the two RMWs of C are
+ *   RMW C    (I1)   RMW C (I2)                 ordered, and the later one synchronises with the
+ *   look     r[S]   look  r[Q]                 earlier one.
+ *
+ * Few wake-ups. A post wakes nobody while anybody searches. The last searcher that finds something
+ * wakes the next one only if there is more. Never more than half of the workers search, at least
+ * one may.
+ *
+ * Rejected. A lock around a list of sleepers: simple, but on the way from schedule to run. A stack
+ * of sleepers in one word: a sleeper that leaves by itself (timer) is in the middle of it. A seq_cst
+ * fence in the post instead of the RMW: invisible to ThreadSanitizer, and no cheaper on x86.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "platform/atomic.h"
+
+enum {
+	JD_IDLE_RUNNING,
+	JD_IDLE_SLEEPING,
+	JD_IDLE_NOTIFIED,
+};
+
+/* The futex word of a worker. A: the owner, and whoever claims it. */
+typedef _Atomic(uint32_t) jd_idle_word;
+
+/* Access: A any thread, atomic. sleepers in the low half, searchers in the high half. */
+struct jd_idle {
+	_Atomic(uint32_t) counts; /* A */
+};
+
+#define JD_IDLE_SLEEPER ((uint32_t)1)
+#define JD_IDLE_SEARCHER ((uint32_t)1 << 16)
+
+static inline uint32_t jd_idle_sleepers(uint32_t counts)
+{
+	return counts & (JD_IDLE_SEARCHER - 1);
+}
+
+static inline uint32_t jd_idle_searchers(uint32_t counts)
+{
+	return counts / JD_IDLE_SEARCHER;
+}
+
+/*
+ * The decision of a post, after the work was published. True: the caller is now responsible for
+ * one searcher: it must notify somebody (jd_idle_claim on the words) or give back.
+ */
+static inline bool jd_idle_post(struct jd_idle *idle)
+{
+	/* order: (I1) acq_rel - publishes the work before it, sees sleepers; pairs with (I2). */
+	uint32_t c = atomic_fetch_add_explicit(&idle->counts, 0, memory_order_acq_rel);
+
+	while (jd_idle_sleepers(c) && !jd_idle_searchers(c)) {
+		/* order: (I5) acq_rel - the words of the sleepers counted; pairs with (I2). */
+		if (atomic_compare_exchange_weak_explicit(&idle->counts, &c, c + JD_IDLE_SEARCHER,
+							  memory_order_acq_rel,
+							  memory_order_acquire))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The claim found nobody to wake. True: others held still because of it, so try again as for a
+ * post, the searcher is claimed again.
+ */
+static inline bool jd_idle_give_back(struct jd_idle *idle)
+{
+	/* order: (I3) acq_rel - after every post that saw the claim; pairs with (I1), (I2). */
+	atomic_fetch_sub_explicit(&idle->counts, JD_IDLE_SEARCHER, memory_order_acq_rel);
+	return jd_idle_post(idle);
+}
+
+/* Makes a sleeping worker notified. True: the caller wakes its thread. */
+static inline bool jd_idle_claim(jd_idle_word *word)
+{
+	uint32_t sleeping = JD_IDLE_SLEEPING;
+
+	/* order: (I6) release - what the claimer did, to the woken; pairs with (I7). */
+	return atomic_compare_exchange_strong_explicit(word, &sleeping, JD_IDLE_NOTIFIED,
+						       memory_order_release, memory_order_relaxed);
+}
+
+/* Adds a searcher unconditionally, for waking a chosen worker; then claim, or give back. */
+static inline void jd_idle_add_searcher(struct jd_idle *idle)
+{
+	/* order: (I8) acq_rel - as (I1); pairs with (I2). */
+	atomic_fetch_add_explicit(&idle->counts, JD_IDLE_SEARCHER, memory_order_acq_rel);
+}
+
+/* A worker out of work asks to search; false when enough do. */
+static inline bool jd_idle_search(struct jd_idle *idle, uint32_t limit)
+{
+	uint32_t c = atomic_load_explicit(&idle->counts, memory_order_relaxed);
+
+	while (jd_idle_searchers(c) < limit) {
+		/* order: (I9) acq_rel - one more in the chain of counts; pairs with (I1), (I2). */
+		if (atomic_compare_exchange_weak_explicit(&idle->counts, &c, c + JD_IDLE_SEARCHER,
+							  memory_order_acq_rel,
+							  memory_order_relaxed))
+			return true;
+	}
+	return false;
+}
+
+/* A searcher found work. True: it was the last one, so it must post for what is left. */
+static inline bool jd_idle_found(struct jd_idle *idle)
+{
+	/* order: (I4) acq_rel - after every post that relied on this searcher; pairs with (I1). */
+	return jd_idle_searchers(atomic_fetch_sub_explicit(
+		       &idle->counts, JD_IDLE_SEARCHER, memory_order_acq_rel)) == 1;
+}
+
+/* Announces sleep. After it the worker looks at every queue, then waits or leaves. */
+static inline void jd_idle_enter(struct jd_idle *idle, jd_idle_word *word, bool searching)
+{
+	atomic_store_explicit(word, JD_IDLE_SLEEPING, memory_order_relaxed);
+	/*
+	 * order: (I2) acq_rel - publishes the word, sees work posted before; pairs with (I1), (I3),
+	 * (I5), (I8), (I9).
+	 */
+	atomic_fetch_add_explicit(&idle->counts,
+				  searching ? JD_IDLE_SLEEPER - JD_IDLE_SEARCHER : JD_IDLE_SLEEPER,
+				  memory_order_acq_rel);
+}
+
+/*
+ * Ends the sleep, by itself or because it was notified; the worker is a searcher afterwards.
+ * Returns whether it had been notified.
+ */
+static inline bool jd_idle_leave(struct jd_idle *idle, jd_idle_word *word)
+{
+	uint32_t sleeping = JD_IDLE_SLEEPING;
+	/* order: (I7) acquire - what the claimer did; pairs with (I6). */
+	bool alone = atomic_compare_exchange_strong_explicit(word, &sleeping, JD_IDLE_RUNNING,
+							     memory_order_acquire,
+							     memory_order_acquire);
+
+	if (!alone)
+		atomic_store_explicit(word, JD_IDLE_RUNNING, memory_order_relaxed);
+	/* order: (I10) acq_rel - one more in the chain of counts; pairs with (I1), (I2). */
+	atomic_fetch_add_explicit(&idle->counts,
+				  alone ? JD_IDLE_SEARCHER - JD_IDLE_SLEEPER
+					: (uint32_t)0 - JD_IDLE_SLEEPER,
+				  memory_order_acq_rel);
+	return !alone;
+}
+
+#endif
