@@ -86,12 +86,13 @@ int jd_base(void)
     "bench/CMakeLists.txt": script("CMakeLists.txt", "b_fib.c\n"),
     "tests/unit/test_x.c": c("test_x.c", '#include <pthread.h>\n\n#include "timers/wheel.h"\n\n'
                                          'static const char *s = "sleep(1) volatile /* ";\n'),
+    "tests/unit/test_z.c": c("test_z.c", '#include "platform/clock.h"\n'),
     "tests/conformance/suite.h": c("suite.h", "#include <jackdaw/jackdaw.h>"),
     "tests/conformance/suite.c": c("suite.c", '#include <stdatomic.h>\n\n'
                                               '#include "tests/conformance/suite.h"\n'),
     "tests/testlib/seed.h": c("seed.h", '#include "timers/wheel.h"'),
     "tests/unit/test_y.c": c("test_y.c", '#include "tests/testlib/seed.h"\n'),
-    "tests/CMakeLists.txt": script("CMakeLists.txt", "test_x.c test_y.c suite.c\n"),
+    "tests/CMakeLists.txt": script("CMakeLists.txt", "test_x.c test_y.c test_z.c suite.c\n"),
     "scripts/setup": "#!/bin/sh\n" + script("setup"),
 }
 BODY = CLEAN["deque/deque.c"]
@@ -113,6 +114,8 @@ LAYERS = [
      "include by full path"),
     ("private platform header", "runtime/task.c", ("deque/deque.h", "platform/clock.h"),
      "above platform/ only"),
+    ("private platform header in a stress test", "tests/stress/s.c",
+     c("s.c", '#include "platform/clock.h"\n'), "above platform/ only"),
     ("missing file", "runtime/task.c", ("deque/deque.h", "deque/none.h"), "no such file"),
     ("umbrella inside", "runtime/task.c", ("jackdaw/base.h", "jackdaw/jackdaw.h"), "umbrella"),
     ("OS header in runtime", "runtime/task.c", ("<jackdaw/base.h>", "<pthread.h>"),
