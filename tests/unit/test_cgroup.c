@@ -12,7 +12,7 @@
 
 #include "platform/linux/cgroup.h"
 
-/* --- One value --------------------------------------------------------------------------------- */
+/* --- One value -------------------------------------------------------------------------------- */
 
 static void test_v2_values(void **state)
 {
@@ -65,7 +65,7 @@ static void test_v1_values(void **state)
 	assert_int_equal(jd_cgroup_parse_v1("100000", "abc"), 0);
 }
 
-/* --- One line ---------------------------------------------------------------------------------- */
+/* --- One line --------------------------------------------------------------------------------- */
 
 static void test_membership_lines(void **state)
 {
@@ -115,8 +115,10 @@ static void test_mount_lines(void **state)
 	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup cgroup rw,cpuset", 1, root,
 					   point));
 	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup2 cgroup2 rw", 1, root, point));
-	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup cgroup rw,cpu", 2, root, point));
-	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - tmpfs cgroup rw,cpu", 1, root, point));
+	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup cgroup rw,cpu", 2, root,
+					   point));
+	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - tmpfs cgroup rw,cpu", 1, root,
+					   point));
 	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup", 1, root, point));
 	assert_false(jd_cgroup_parse_mount("1 2 0:3 / - cgroup2 a b", 2, root, point));
 	assert_false(jd_cgroup_parse_mount("1 - cgroup2 a b c d e", 2, root, point));
@@ -145,7 +147,7 @@ static void test_mount_line_too_long(void **state)
 	assert_int_equal(point[JD_CGROUP_PATH_MAX], 'x');
 }
 
-/* --- A whole machine --------------------------------------------------------------------------- */
+/* --- A whole machine -------------------------------------------------------------------------- */
 
 struct file {
 	const char *path, *text;

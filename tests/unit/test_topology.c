@@ -208,7 +208,7 @@ static void test_discovery_inside_a_thread(void **state)
 	jd_topology_free(t);
 }
 
-/* --- Machines we do not have ------------------------------------------------------------------- */
+/* --- Machines we do not have ------------------------------------------------------------------ */
 
 #ifdef TEST_HWLOC
 
