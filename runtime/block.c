@@ -2,7 +2,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <jackdaw/task.h>
 
-/* Poll, wait, poll again; at the deadline one last poll, since the wake may just have come. */
+/*
+ * Poll, wait, poll again; at the deadline one last poll, since the wake may just have come. A park
+ * that finds a token does not look at the clock, and a future that wakes itself in every poll
+ * always leaves one: so the clock is looked at here too.
+ */
 static jd_status poll_until(struct jd_future *future, struct jd_context *context,
 			    struct jd_parker *parker, uint64_t deadline_ns, void *result)
 {
@@ -13,9 +17,10 @@ static jd_status poll_until(struct jd_future *future, struct jd_context *context
 			return status;
 		jd_status parked = jd_parker_park(parker, deadline_ns);
 
-		if (parked == JD_OK)
+		if (parked == JD_OK &&
+		    (deadline_ns == JD_NEVER || jd_now(context->scheduler) < deadline_ns))
 			continue;
-		if (parked != JD_ETIMEDOUT)
+		if (parked != JD_OK && parked != JD_ETIMEDOUT)
 			return parked;
 		status = jd_future_poll(future, context, result);
 		return status == JD_PENDING ? JD_ETIMEDOUT : status;
