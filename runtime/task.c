@@ -105,6 +105,8 @@ static void task_follow(struct jd_task *task, enum jd_task_next next)
 
 		task_schedule(task, 0);
 		jd_scheduler_release(scheduler);
+	} else if (JD_UNLIKELY(next == JD_TASK_MISUSED)) {
+		JD_MISUSE("a waker or a handle of a task was dropped twice");
 	}
 }
 
@@ -164,7 +166,11 @@ static void task_run(struct jd_runnable *runnable, struct jd_worker *worker)
 {
 	struct jd_task *task = jd_container_of(runnable, struct jd_task, runnable);
 
-	if (!jd_task_state_begin(&task->state)) {
+	uint64_t s = jd_task_state_begin(&task->state);
+
+	if (JD_UNLIKELY(!jd_task_state_runnable(s)))
+		JD_MISUSE("a task was run by one who does not own its runnable");
+	if (s & JD_TASK_CLOSED) {
 		task_close(task);
 		return;
 	}
@@ -187,7 +193,10 @@ static void task_cancel_runnable(struct jd_runnable *runnable)
 {
 	struct jd_task *task = jd_container_of(runnable, struct jd_task, runnable);
 
-	jd_task_state_set(&task->state, JD_TASK_CLOSED);
+	uint64_t s = jd_task_state_set(&task->state, JD_TASK_CLOSED);
+
+	if (JD_UNLIKELY(!jd_task_state_runnable(s)))
+		JD_MISUSE("a task was cancelled by one who does not own its runnable");
 	task_close(task);
 }
 

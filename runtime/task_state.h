@@ -110,6 +110,7 @@ enum jd_task_next {
 	JD_TASK_NOTHING,
 	JD_TASK_SCHEDULE, /* the runnable was made and is the caller's: schedule it */
 	JD_TASK_DESTROY,  /* nobody is left: free the memory */
+	JD_TASK_MISUSED,  /* given up what it did not have: nothing was changed, abort */
 };
 
 /* A waker fires; the caller holds a reference. */
@@ -127,17 +128,26 @@ static inline enum jd_task_next jd_task_state_wake(jd_task_state *state)
 	return s & (JD_TASK_SCHEDULED | JD_TASK_RUNNING) ? JD_TASK_NOTHING : JD_TASK_SCHEDULE;
 }
 
-/* The runnable is run: true to poll; false when closed, then the future is to be dropped. */
-static inline bool jd_task_state_begin(jd_task_state *state)
+/* Whether a runnable exists, so that running or cancelling it is no misuse. */
+static inline bool jd_task_state_runnable(uint64_t s)
+{
+	return (s & (JD_TASK_SCHEDULED | JD_TASK_RUNNING)) == JD_TASK_SCHEDULED;
+}
+
+/*
+ * The runnable is run. Returns the word as it was. If there was no runnable, or it has CLOSED,
+ * nothing was changed: that is misuse, or the future is to be dropped. Otherwise poll.
+ */
+static inline uint64_t jd_task_state_begin(jd_task_state *state)
 {
 	uint64_t s = jd_task_state_load(state);
 
 	do {
-		if (s & JD_TASK_CLOSED)
-			return false;
+		if (!jd_task_state_runnable(s) || (s & JD_TASK_CLOSED))
+			return s;
 	} while (!jd_task_state_cas(state, &s,
 				    (s & ~(uint64_t)JD_TASK_SCHEDULED) | JD_TASK_RUNNING));
-	return true;
+	return s;
 }
 
 /*
@@ -212,9 +222,11 @@ static inline enum jd_task_next jd_task_state_unref(jd_task_state *state)
 	uint64_t s = jd_task_state_load(state), t;
 	enum jd_task_next next;
 
-	do
+	do {
+		if (!jd_task_state_refs(s))
+			return JD_TASK_MISUSED;
 		next = jd_task_state_orphan(s - JD_TASK_REF, &t);
-	while (!jd_task_state_cas(state, &s, t));
+	} while (!jd_task_state_cas(state, &s, t));
 	return next;
 }
 
@@ -228,6 +240,9 @@ static inline enum jd_task_next jd_task_state_detach(jd_task_state *state, bool 
 	enum jd_task_next next;
 
 	do {
+		*result = false;
+		if (!(s & JD_TASK_HANDLE))
+			return JD_TASK_MISUSED;
 		*result = (s & JD_TASK_COMPLETED) && !(s & JD_TASK_CLOSED);
 		if (*result) {
 			next = JD_TASK_NOTHING;
