@@ -43,7 +43,8 @@ struct jd_reclaim_ops {
 	void (*retire)(struct jd_reclaim *self, struct jd_retired *item);
 	/*
 	 * Returns when everything retired so far has been freed. May block. Nobody is inside a
-	 * section, enters or retires until it returns: it is for the end of a scheduler.
+	 * section, enters or retires until it returns: it is for the end of a scheduler. (Items
+	 * may be retired again afterwards.)
 	 */
 	void (*barrier)(struct jd_reclaim *self);
 };

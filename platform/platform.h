@@ -91,6 +91,31 @@ jd_status jd_topology_pin(const struct jd_topology *topology, unsigned i);
 /* The allowed CPU the caller runs on now, or -1 when unknown. A hint. */
 int jd_topology_current(const struct jd_topology *topology);
 
+/* --- Grace periods ----------------------------------------------------------------------------
+ * Freeing what others may still be reading without a lock. A reader is inside a section while it
+ * uses a pointer it loaded there; whoever replaced the pointer waits for a grace period and then
+ * frees what it pointed to. */
+
+/* False: the calls below do nothing, and jd_grace_wait must not be called. Does not change. */
+bool jd_grace_available(void);
+
+/*
+ * The calling thread will have sections. Counts: detach as often, before the thread ends. A
+ * thread that uses liburcu by itself must not be attached.
+ */
+void jd_grace_attach(void);
+void jd_grace_detach(void);
+
+/* Begins and ends a section of an attached thread. A few instructions; never block in one. */
+void jd_grace_enter(void);
+void jd_grace_leave(void);
+
+/*
+ * Blocks until every section that was open at the call has ended; what was read there happens
+ * before the return. Any thread, not inside a section.
+ */
+void jd_grace_wait(void);
+
 /* --- The rest ----------------------------------------------------------------------------- */
 
 /* A seed from the system, not for cryptography. */
