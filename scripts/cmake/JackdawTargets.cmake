@@ -12,6 +12,8 @@ set_property(GLOBAL PROPERTY JD_LAYERS "")
 set(JD_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual
 	-Wwrite-strings)
 set(JD_WARNINGS_C ${JD_WARNINGS} -Wstrict-prototypes -Wmissing-prototypes)
+# An atomic used without an explicit order is seq_cst; only clang can tell.
+set(JD_WARNINGS_CLANG -Watomic-implicit-seq-cst)
 
 # Language level, warnings and visibility of everything that is ours.
 function(jd_set_defaults target)
@@ -22,6 +24,7 @@ function(jd_set_defaults target)
 		VISIBILITY_INLINES_HIDDEN ON)
 	target_compile_options(${target} PRIVATE
 		"$<$<COMPILE_LANG_AND_ID:C,GNU,Clang,AppleClang>:${JD_WARNINGS_C}>"
+		"$<$<COMPILE_LANG_AND_ID:C,Clang,AppleClang>:${JD_WARNINGS_CLANG}>"
 		"$<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:${JD_WARNINGS}>"
 		"$<$<BOOL:${JACKDAW_WERROR}>:-Werror>")
 	if(JACKDAW_CHECKED)

@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+# test_scripts.py - scripts/setup and scripts/test report the truth, also when something fails.
+# SPDX-License-Identifier: Apache-2.0
+"""test_scripts.py SCRIPTS - runs both scripts in a scratch tree with stand-ins for apt, cmake, ctest.
+
+A test command that prints "0 failed" after a build that broke is worse than none, and nobody breaks
+the build on purpose to look. Here it is done each time.
+"""
+import os
+import pathlib
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SCRIPTS = pathlib.Path(sys.argv.pop(1)).resolve()
+
+CTEST = """#!/bin/sh
+# Writes the JUnit file of a run: tests, failures and skipped come from the environment.
+while [ $# -gt 0 ]; do
+    case $1 in
+    --preset) preset=$2 ;;
+    --output-junit) junit=$2 ;;
+    esac
+    shift
+done
+echo "$preset" >>ran
+[ "$preset" != "${CRASH-}" ] || exit 1
+echo "<testsuite tests='${TESTS-5}' failures='${FAILURES-0}' skipped='${SKIPPED-0}' disabled='0'/>" \
+    >"$junit"
+[ "${FAILURES-0}" = 0 ]
+"""
+CMAKE = """#!/bin/sh
+for word; do [ "$word" != "${BREAK-}" ] || { echo "error: broken"; exit 1; }; done
+"""
+DPKG_QUERY = """#!/bin/sh
+for package; do :; done
+! grep -qx "$package" missing || exit 1
+printf installed
+"""
+APT_GET = """#!/bin/sh
+echo "$@" >>apt
+case "$*" in *" install "*) [ -n "${APT_BROKEN-}" ] || : >missing ;; esac
+"""
+
+
+class Scratch(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.addCleanup(self.dir.cleanup)
+        self.root = pathlib.Path(self.dir.name)
+        (self.root / "scripts").mkdir()
+        (self.root / "bin").mkdir()
+        for name in ("setup", "test"):
+            shutil.copy(SCRIPTS / name, self.root / "scripts" / name)
+        self.write("os-release", 'ID=debian\nVERSION_ID="12"\n')
+        self.write("missing", "")
+
+    def write(self, path, text):
+        (self.root / path).write_text(text)
+
+    def command(self, name, text):
+        path = self.root / "bin" / name
+        path.write_text(text)
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    def run_script(self, *words, **env):
+        return subprocess.run(
+            words, cwd=self.root, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+            env={"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
+                 "JD_OS_RELEASE": str(self.root / "os-release"), **env})
+
+    def read(self, path):
+        path = self.root / path
+        return path.read_text() if path.exists() else ""
+
+
+class Test(Scratch):
+    def setUp(self):
+        super().setUp()
+        self.command("ctest", CTEST)
+        self.command("cmake", CMAKE)
+        self.write("scripts/setup", "#!/bin/sh\nexit ${SETUP-0}\n")
+
+    def expect(self, last, code, *args, **env):
+        done = self.run_script("scripts/test", *args, **env)
+        self.assertEqual((done.stdout.splitlines()[-1:], done.returncode), ([last], code),
+                         done.stdout + done.stderr)
+        return done
+
+    def test_all_tiers(self):
+        self.expect("15 passed, 0 failed", 0)
+        self.assertEqual(self.read("ran").split(), ["release", "asan-ubsan", "tsan"])
+
+    def test_quick(self):
+        self.expect("5 passed, 0 failed", 0, "--quick")
+        self.assertEqual(self.read("ran").split(), ["release"])
+
+    def test_failures_are_summed(self):
+        self.expect("9 passed, 6 failed", 1, FAILURES="2")
+
+    def test_skipped_is_neither(self):
+        done = self.expect("12 passed, 0 failed", 0, SKIPPED="1")
+        self.assertIn("3 skipped", done.stdout)
+
+    def test_no_test_at_all_is_no_success(self):
+        self.expect("0 passed, 0 failed", 1, TESTS="0")
+
+    def test_broken_build_is_a_failure_and_the_rest_runs(self):
+        done = self.expect("10 passed, 1 failed", 1, BREAK="release")
+        self.assertIn("error: broken", done.stdout)
+        self.assertEqual(self.read("ran").split(), ["asan-ubsan", "tsan"])
+
+    def test_ctest_that_dies_is_a_failure(self):
+        self.expect("10 passed, 1 failed", 1, CRASH="tsan")
+
+    def test_old_results_do_not_count(self):
+        self.expect("15 passed, 0 failed", 0)
+        self.expect("10 passed, 1 failed", 1, CRASH="asan-ubsan")
+
+    def test_setup_that_fails(self):
+        self.expect("0 passed, 1 failed", 1, SETUP="3")
+        self.assertEqual(self.read("ran"), "")
+        self.expect("5 passed, 0 failed", 0, "--no-setup", "--quick", SETUP="3")
+
+    def test_unknown_argument(self):
+        done = self.run_script("scripts/test", "--fast")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("unknown argument: --fast", done.stderr)
+
+
+class Setup(Scratch):
+    def setUp(self):
+        super().setUp()
+        self.command("dpkg-query", DPKG_QUERY)
+        self.command("apt-get", APT_GET)
+        self.command("id", "#!/bin/sh\necho ${AS-0}\n")
+        self.command("sudo", '#!/bin/sh\necho "sudo $*" >>sudo\nexec "$@"\n')
+
+    def test_nothing_to_do(self):
+        done = self.run_script("scripts/setup")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("nothing to do", done.stdout)
+        self.assertEqual(self.read("apt"), "")
+
+    def test_installs_exactly_what_is_missing(self):
+        self.write("missing", "cmake\nliburcu-dev\n")
+        done = self.run_script("scripts/setup")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("missing: cmake liburcu-dev\n", done.stdout)
+        self.assertRegex(self.read("apt"), r"update\n.* install .* cmake liburcu-dev\n$")
+        self.assertEqual(self.read("sudo"), "")
+        self.assertIn("nothing to do", self.run_script("scripts/setup").stdout)
+
+    def test_sudo_when_not_root(self):
+        self.write("missing", "cmake\n")
+        done = self.run_script("scripts/setup", AS="1000")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(self.read("sudo"), "sudo env .*apt-get .* install .* cmake")
+
+    def test_install_that_fails(self):
+        self.write("missing", "cmake\n")
+        done = self.run_script("scripts/setup", APT_BROKEN="1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("error: still missing after installing: cmake", done.stderr)
+
+    def test_check_installs_nothing(self):
+        self.write("missing", "cmake\n")
+        done = self.run_script("scripts/setup", "--check")
+        self.assertEqual((done.returncode, self.read("apt")), (1, ""), done.stderr)
+
+    def test_another_system(self):
+        for text, name in (('ID=fedora\nVERSION_ID=40\n', "fedora 40"),
+                           ('ID=debian\nVERSION_ID="13"\n', "debian 13"), ("ID=arch\n", "arch")):
+            self.write("os-release", text)
+            done = self.run_script("scripts/setup")
+            self.assertEqual((done.returncode, self.read("apt")), (1, ""))
+            self.assertIn(f'Debian 12 only, and this is "{name}', done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
