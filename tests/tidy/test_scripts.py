@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # test_scripts.py - scripts/setup and scripts/test report the truth, also when something fails.
 # SPDX-License-Identifier: Apache-2.0
-"""test_scripts.py SCRIPTS - runs both scripts in a scratch tree with stand-ins for apt, cmake, ctest.
+"""test_scripts.py SCRIPTS - runs both scripts in a scratch tree, with stand-ins for what they call.
 
 A test command that prints "0 failed" after a build that broke is worse than none, and nobody breaks
 the build on purpose to look. Here it is done each time.
@@ -28,8 +28,8 @@ while [ $# -gt 0 ]; do
 done
 echo "$preset" >>ran
 [ "$preset" != "${CRASH-}" ] || exit 1
-echo "<testsuite tests='${TESTS-5}' failures='${FAILURES-0}' skipped='${SKIPPED-0}' disabled='0'/>" \
-    >"$junit"
+echo "<testsuite tests='${TESTS-5}' failures='${FAILURES-0}' skipped='${SKIPPED-0}'
+    disabled='0'/>" >"$junit"
 [ "${FAILURES-0}" = 0 ]
 """
 CMAKE = """#!/bin/sh
