@@ -30,7 +30,8 @@ struct jd_bench {
 	jd_bench_clock clock = JD_BENCH_REAL;
 };
 
-namespace {
+namespace
+{
 
 struct row {
 	const jd_bench *bench;
@@ -41,7 +42,7 @@ struct row {
 
 std::vector<std::unique_ptr<jd_bench>> benches;
 std::map<std::string, std::string> context;
-std::vector<row> rows;  // of the current jd_bench_main
+std::vector<row> rows; // of the current jd_bench_main
 size_t rows_started;
 size_t rows_failed;
 
@@ -50,9 +51,9 @@ size_t rows_failed;
 struct jd_bench_state {
 	benchmark::State *gb;
 	row *which;
-	int64_t batch;  // iterations handed out, 0 before the first jd_bench_next
+	int64_t batch; // iterations handed out, 0 before the first jd_bench_next
 	bool done;
-	bool ended;     // failed or skipped
+	bool ended; // failed or skipped
 };
 
 /* --- Registration ----------------------------------------------------------------------------- */
@@ -208,7 +209,8 @@ void jd_bench_skip(struct jd_bench_state *state, const char *reason)
 
 /* --- Running ---------------------------------------------------------------------------------- */
 
-namespace {
+namespace
+{
 
 void run_row(benchmark::State &gb, size_t index)
 {
@@ -249,7 +251,10 @@ struct json_reporter : benchmark::JSONReporter {
 
 /* One line a row, as soon as it is there; the library's own console report is for wide screens. */
 struct progress_reporter : benchmark::BenchmarkReporter {
-	bool ReportContext(const Context &) override { return true; }
+	bool ReportContext(const Context &) override
+	{
+		return true;
+	}
 
 	void ReportRuns(const std::vector<Run> &runs) override
 	{
@@ -266,7 +271,7 @@ struct progress_reporter : benchmark::BenchmarkReporter {
 		}
 	}
 
-private:
+      private:
 	static void print(const Run &run)
 	{
 		if (run.error_occurred) {
@@ -340,7 +345,7 @@ void register_row(size_t index)
 }
 
 struct command_line {
-	std::vector<char *> argv;  // without what is handled here
+	std::vector<char *> argv; // without what is handled here
 	std::string filter;
 	bool list = false;
 	bool out = false;

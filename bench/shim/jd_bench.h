@@ -40,7 +40,9 @@ struct jd_bench_state; /* one measurement, valid during the call of the row's fu
 
 typedef void (*jd_bench_fn)(struct jd_bench_state *state, void *user);
 
-enum { JD_BENCH_ARGS_MAX = 4 };
+enum {
+	JD_BENCH_ARGS_MAX = 4
+};
 
 enum jd_bench_clock {
 	JD_BENCH_REAL,   /* default: wall clock; the CPU time of all threads is shown beside it */
@@ -113,8 +115,7 @@ void jd_bench_resume(struct jd_bench_state *state);
 void jd_bench_add_time(struct jd_bench_state *state, double seconds);
 
 /* A figure of this measurement. Set it once, from a total the row computed itself. */
-void jd_bench_counter(struct jd_bench_state *state, const char *name, double value,
-		      unsigned flags);
+void jd_bench_counter(struct jd_bench_state *state, const char *name, double value, unsigned flags);
 
 /* Sets the counter ns_per_op: measured time / (iterations * ops), in nanoseconds. */
 void jd_bench_ns_per_op(struct jd_bench_state *state, double ops_per_iteration);

@@ -131,8 +131,8 @@ static void test_range_and_filter(void **state)
 {
 	struct fixture *fixture = *state;
 
-	jd_bench_iterations(
-		jd_bench_range(jd_bench_add("r", row_counts, &fixture->seen), 1, 20, 4), 1);
+	jd_bench_iterations(jd_bench_range(jd_bench_add("r", row_counts, &fixture->seen), 1, 20, 4),
+			    1);
 	assert_int_equal(run(fixture, ""), 0);
 	assert_int_equal(fixture->seen.calls, 4); /* 1 4 16 20 */
 	assert_int_equal(run(fixture, "^r/(4|20)$"), 0);
@@ -168,7 +168,7 @@ static void test_manual_time_and_counters(void **state)
 	jd_bench_set_clock(jd_bench_iterations(bench, 4), JD_BENCH_MANUAL);
 	assert_int_equal(run(fixture, ""), 0);
 	assert_true(json_number(fixture, "manual", "plain") == 42);
-	assert_true(json_number(fixture, "manual", "rate") == 8);    /* in 1 s */
+	assert_true(json_number(fixture, "manual", "rate") == 8); /* in 1 s */
 	assert_true(json_number(fixture, "manual", "each") == 1.5);
 	assert_true(json_number(fixture, "manual", "total") == 24);
 	/* 0.25 s for 1000 operations. */

@@ -1,0 +1,20 @@
+/* files.h - the list of workload files, in the order in which their rows run. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JD_BENCH_FILES_H
+#define JD_BENCH_FILES_H
+
+/* Each b_<name>.c has one function b_<name>() that adds its rows. */
+#define BENCH_FILES(X) \
+	X(uts)         \
+	X(nqueens)     \
+	X(mergesort)   \
+	X(spawn)       \
+	X(inject)      \
+	X(pingpong)    \
+	X(wake)
+
+#define BENCH_DECLARE(name) void b_##name(void);
+BENCH_FILES(BENCH_DECLARE)
+#undef BENCH_DECLARE
+
+#endif
