@@ -11,10 +11,13 @@ static bool broken(FILE *why, const char *what)
 
 bool jd_injector_check(const struct jd_injector *in, FILE *why)
 {
-	/* order: (IN4) acquire - the links of what was pushed; pairs with (IN1). */
+	/* order: (IN5) acquire - the links of what was pushed; pairs with (IN1). */
 	const struct jd_runnable *slow = atomic_load_explicit(&in->head, memory_order_acquire);
 	const struct jd_runnable *fast = slow;
 	bool odd = false;
+
+	if (jd_injector_is_mark(in, slow))
+		return true;
 
 	/* The slow one goes half as fast: in a cycle they meet. */
 	for (; fast; odd = !odd) {
@@ -31,6 +34,8 @@ bool jd_injector_check(const struct jd_injector *in, FILE *why)
 
 void jd_injector_dump(const struct jd_injector *in, FILE *out)
 {
+	const struct jd_runnable *head = atomic_load_explicit(&in->head, memory_order_relaxed);
+
 	fprintf(out, "injector: %s\n",
-		atomic_load_explicit(&in->head, memory_order_relaxed) ? "not empty" : "empty");
+		jd_injector_is_mark(in, head) ? "closed" : (head ? "not empty" : "empty"));
 }

@@ -4,7 +4,7 @@
 #define JD_DEQUE_INJECTOR_H
 
 /*
- * A stack that is only ever emptied whole (Treiber's push, one exchange to take everything), and
+ * A stack that is only ever emptied whole (Treiber's push, one CAS to take everything), and
  * turned around by the taker: what one thread pushed comes out in its order, and so does all that
  * was pushed between two takes. Intrusive: the link is jd_runnable's next, nothing is allocated.
  *
@@ -28,6 +28,10 @@
  *    one of the two sees the other. take is no such half: it may miss a push that another thread
  *    has completed but that does not happen before the take. Use empty before sleeping.
  *
+ * close is the end: it takes what is there and puts a mark in the head (the address of the injector
+ * itself, which no runnable has); every push that comes later sees the mark and is refused. So
+ * nothing is lost between a producer that is about to push and a consumer that goes away.
+ *
  * The head changes hands with every push; a scheduler with very many foreign producers wants
  * several injectors, not a cleverer one.
  */
@@ -50,23 +54,39 @@ static inline void jd_injector_init(struct jd_injector *in)
 	atomic_init(&in->head, NULL);
 }
 
-/* Prepends the chain first..last, linked newest to oldest. Returns whether there was nothing. */
-static inline bool jd_injector_push_chain(struct jd_injector *in, struct jd_runnable *newest,
+/* What a push found. */
+enum jd_injector_found {
+	JD_INJECTOR_SOME,   /* other runnables */
+	JD_INJECTOR_NONE,   /* nothing: this is the first */
+	JD_INJECTOR_CLOSED, /* the end: nothing was pushed, the runnables are the caller's */
+};
+
+static inline bool jd_injector_is_mark(const struct jd_injector *in, const struct jd_runnable *head)
+{
+	return (const void *)head == (const void *)in;
+}
+
+/* Prepends the chain first..last, linked newest to oldest. */
+static inline enum jd_injector_found jd_injector_push_chain(struct jd_injector *in, struct jd_runnable *newest,
 					  struct jd_runnable *oldest)
 {
 	struct jd_runnable *head = atomic_load_explicit(&in->head, memory_order_relaxed);
 
-	do
+	do {
+		if (JD_UNLIKELY(jd_injector_is_mark(in, head)))
+			return JD_INJECTOR_CLOSED;
 		oldest->next = head;
+	}
 	/* order: (IN1) seq_cst - the runnables and what led to them; first half of the handshake
-	 * with a sleeper, see above; pairs with (IN2), (IN3), (IN4). */
+	 * with a sleeper, see above; pairs with (IN2), (IN3), (IN4),
+	 * (IN5). */
 	while (!atomic_compare_exchange_weak_explicit(&in->head, &head, newest,
 						      memory_order_seq_cst, memory_order_relaxed));
-	return !head;
+	return head ? JD_INJECTOR_SOME : JD_INJECTOR_NONE;
 }
 
-/* Adds one runnable. Returns whether the injector was empty. Lock-free. */
-static inline bool jd_injector_push(struct jd_injector *in, struct jd_runnable *runnable)
+/* Adds one runnable. Lock-free. */
+static inline enum jd_injector_found jd_injector_push(struct jd_injector *in, struct jd_runnable *runnable)
 {
 	return jd_injector_push_chain(in, runnable, runnable);
 }
@@ -88,29 +108,52 @@ static inline struct jd_runnable *jd_injector_reverse(struct jd_runnable *chain)
 
 /*
  * Adds a list, linked by next in the order in which it shall run and ended by NULL; at once, so
- * that nothing comes between. Returns whether the injector was empty. An empty list: false.
+ * that nothing comes between. An empty list: JD_INJECTOR_SOME. When it is closed the list is the
+ * caller's again, newest first.
  */
-static inline bool jd_injector_push_list(struct jd_injector *in, struct jd_runnable *first)
+static inline enum jd_injector_found jd_injector_push_list(struct jd_injector *in,
+							   struct jd_runnable *first)
 {
-	return first && jd_injector_push_chain(in, jd_injector_reverse(first), first);
+	if (!first)
+		return JD_INJECTOR_SOME;
+	return jd_injector_push_chain(in, jd_injector_reverse(first), first);
 }
 
 /* Takes everything, oldest first, linked by next; NULL when there was nothing. O(taken). */
 static inline struct jd_runnable *jd_injector_take(struct jd_injector *in)
 {
 	/* Looking first keeps the line shared between workers that find nothing. */
-	if (!atomic_load_explicit(&in->head, memory_order_relaxed))
-		return NULL;
+	struct jd_runnable *head = atomic_load_explicit(&in->head, memory_order_relaxed);
+
+	/* A CAS and not an exchange, which would wipe out the mark. */
+	do {
+		if (!head || jd_injector_is_mark(in, head))
+			return NULL;
+	}
 	/* order: (IN2) acquire - the runnables of every push since the last take (the pushes form
 	 * one release sequence); pairs with (IN1). */
-	return jd_injector_reverse(atomic_exchange_explicit(&in->head, NULL, memory_order_acquire));
+	while (!atomic_compare_exchange_weak_explicit(&in->head, &head, NULL, memory_order_acquire,
+						      memory_order_relaxed));
+	return jd_injector_reverse(head);
+}
+
+/* Refuses every push from now on and takes everything, oldest first. The second time: NULL. */
+static inline struct jd_runnable *jd_injector_close(struct jd_injector *in)
+{
+	struct jd_runnable *mark = (struct jd_runnable *)(void *)in;
+	/* order: (IN4) acquire - as (IN2); pairs with (IN1). */
+	struct jd_runnable *head = atomic_exchange_explicit(&in->head, mark, memory_order_acquire);
+
+	return jd_injector_is_mark(in, head) ? NULL : jd_injector_reverse(head);
 }
 
 /* Second half of the handshake with a producer; see above. */
 static inline bool jd_injector_empty(const struct jd_injector *in)
 {
 	/* order: (IN3) seq_cst - after the announcement of sleep in S; pairs with (IN1). */
-	return !atomic_load_explicit(&in->head, memory_order_seq_cst);
+	struct jd_runnable *head = atomic_load_explicit(&in->head, memory_order_seq_cst);
+
+	return !head || jd_injector_is_mark(in, head);
 }
 
 /* Walks the chain: no cycle, every runnable has operations. Nobody takes meanwhile. O(n). */

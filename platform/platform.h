@@ -83,6 +83,7 @@ unsigned jd_topology_parallelism(const struct jd_topology *topology);
 const char *jd_topology_source(const struct jd_topology *topology);
 
 /* 0 the same CPU, 1 SMT sibling, 2 shared cache, 3 the same NUMA node, 4 the rest; i, j < CPUs. */
+#define JD_TOPOLOGY_FARTHEST 4u
 unsigned jd_topology_distance(const struct jd_topology *topology, unsigned i, unsigned j);
 
 /* Pins the calling thread to allowed CPU i. JD_ENOTSUP, JD_EINVAL. */

@@ -12,4 +12,28 @@
 /* Buckets of a shard at the start, a power of two. Doubles when there are as many tasks. */
 #define JD_REGISTRY_BUCKETS 16
 
+/* How long a thread without a job stays, ns: longer than the pauses of bursty blocking work. */
+#define JD_POOL_KEEP_ALIVE_NS (10 * JD_SEC)
+
+/* Blocking jobs at once unless the options say otherwise; each has a thread of its own. */
+#define JD_POOL_BLOCKING_MAX 512
+
+/* Most workers; the idle protocol counts them in 16 bits, and thieves look at each. */
+#define JD_WORKERS_MAX 1024
+
+/* First capacity of a worker's deque, a power of two. */
+#define JD_WORKER_DEQUE_CAPACITY 256
+
+/* Runnables between two looks at timers, injector and the old end of the own deque. */
+#define JD_WORKER_FAIR_TICKS 61
+
+/* Rounds over all victims before a searcher gives up and sleeps. */
+#define JD_WORKER_SEARCH_ROUNDS 16
+
+/* Most runnables moved by one visit to a victim. */
+#define JD_WORKER_STEAL_MAX 32
+
+/* Width of a slot of the lowest level of the timer wheel, log2 ns: 65.5 us. */
+#define JD_TIMER_WHEEL_SHIFT 16
+
 #endif

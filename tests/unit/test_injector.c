@@ -113,6 +113,24 @@ static void test_what_was_taken_can_be_pushed_as_it_is(void **state)
 	assert_takes(f, 0, 7);
 }
 
+static void test_close_refuses_and_returns_the_rest(void **state)
+{
+	struct fixture *f = *state;
+
+	jd_injector_push_list(&f->in, list(f, 0, 2));
+	struct jd_runnable *rest = jd_injector_close(&f->in);
+
+	for (int i = 0; i < 3; i++, rest = rest->next)
+		assert_ptr_equal(rest, &f->r[i]);
+	assert_null(rest);
+	assert_int_equal(jd_injector_push(&f->in, &f->r[3]), JD_INJECTOR_CLOSED);
+	assert_int_equal(jd_injector_push_list(&f->in, list(f, 4, 5)), JD_INJECTOR_CLOSED);
+	assert_true(jd_injector_empty(&f->in));
+	assert_null(jd_injector_take(&f->in));
+	assert_null(jd_injector_close(&f->in));
+	assert_true(jd_injector_check(&f->in, stderr));
+}
+
 static char *said(bool (*fn)(const struct jd_injector *, FILE *), const struct jd_injector *in)
 {
 	char *text = NULL;
@@ -176,6 +194,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_empty, set_up),
 		cmocka_unit_test_setup(test_fifo_and_who_was_first, set_up),
+		cmocka_unit_test_setup(test_close_refuses_and_returns_the_rest, set_up),
 		cmocka_unit_test_setup(test_lists_keep_their_order, set_up),
 		cmocka_unit_test_setup(test_what_was_taken_can_be_pushed_as_it_is, set_up),
 		cmocka_unit_test_setup(test_check_finds_each_damage, set_up),

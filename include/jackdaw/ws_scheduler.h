@@ -1,0 +1,63 @@
+/* ws_scheduler.h - the production scheduler: work stealing over all CPUs. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JACKDAW_WS_SCHEDULER_H
+#define JACKDAW_WS_SCHEDULER_H
+
+#include <jackdaw/base.h>
+#include <jackdaw/scheduler.h>
+
+JD_BEGIN_DECLS
+
+/*
+ * One worker per CPU, each with a queue of its own; whoever has nothing to do takes from others,
+ * then sleeps. Threads that are not workers hand their work in through one lock-free queue.
+ *
+ * A task that blocks (jd_block, jd_task_join) hands its worker to another thread while it
+ * sleeps, so blocked tasks never keep others from running; each costs a thread meanwhile, and
+ * without one to be had the wait fails with JD_EAGAIN. Blocking system calls belong in
+ * jd_spawn_blocking.
+ *
+ * Order: a worker runs its newest work first, with looks at the oldest, so that nothing starves.
+ * A task that wakes itself while it runs goes behind what else is there.
+ */
+
+/* Zero is the default for every field. */
+struct jd_ws_options {
+	/* Workers; 0: one per CPU this process may use (affinity and CPU quota), at least 2. */
+	unsigned workers;
+	/* Bind worker i to the i-th of these CPUs. Off: pinned threads wake up more slowly. */
+	bool pin;
+	/* The creating thread is the main thread: it runs foreground work in jd_main_loop_run. */
+	bool main_thread;
+	/* Blocking jobs (jd_spawn_blocking) at once; more wait in line. 0: 512. */
+	unsigned blocking_max;
+	/* First part of the threads' names, at most 9 bytes count; copied. NULL: "jackdaw". */
+	const char *name;
+	/* Must outlive everything spawned. NULL: jd_allocator_default(). */
+	const struct jd_allocator *allocator;
+};
+
+/*
+ * Starts a scheduler; options NULL are all defaults. The caller owns *scheduler and ends it with
+ * jd_scheduler_destroy. JD_EINVAL, JD_ENOMEM, JD_ERANGE (more than 1024 workers or 65,535
+ * blocking jobs), JD_EAGAIN (the system gave no thread); on an error nothing is left behind.
+ */
+JD_API JD_MUST_CHECK jd_status jd_ws_scheduler_new(const struct jd_ws_options *options,
+						   struct jd_scheduler **scheduler);
+
+/*
+ * Runs foreground work on the main thread until jd_main_loop_quit, then JD_OK. Sleeps when there
+ * is none. JD_EPERM on another thread, JD_ENOTSUP on another kind of scheduler or without a main
+ * thread, JD_EDEADLK inside a foreground runnable.
+ */
+JD_API jd_status jd_main_loop_run(struct jd_scheduler *scheduler);
+
+/* Runs the foreground work that is ready, at most for budget_ns (but one at least); as above. */
+JD_API jd_status jd_main_loop_dispatch(struct jd_scheduler *scheduler, uint64_t budget_ns);
+
+/* Makes the current jd_main_loop_run return, or the next one if none is. Any thread. */
+JD_API jd_status jd_main_loop_quit(struct jd_scheduler *scheduler);
+
+JD_END_DECLS
+
+#endif

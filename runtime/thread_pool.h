@@ -1,0 +1,71 @@
+/* thread_pool.h - the threads of a scheduler: they drive workers and do blocking work. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JD_RUNTIME_THREAD_POOL_H
+#define JD_RUNTIME_THREAD_POOL_H
+
+/*
+ * All threads of a scheduler are alike. A worker is a job among others: "drive worker 3". So when
+ * a task blocks, its thread hands the worker to another thread and goes on as a plain one; and
+ * blocking work runs on the same threads without ever holding a worker.
+ *
+ * Threads are started when a job finds none idle, and leave after a while without one. Blocking
+ * jobs beyond the limit wait in line, first come, first served. Nothing here is on the way of a
+ * task from schedule to run; a lock guards it all.
+ */
+#include <jackdaw/scheduler.h>
+
+#include "runtime/lock.h"
+
+struct jd_thread_pool;
+
+/* One thread. Access: T the thread itself, I immutable after start, L the pool's lock. */
+struct jd_pool_thread {
+	struct jd_thread_pool *pool;     /* I */
+	struct jd_worker *worker;        /* T: the worker it drives now, or NULL */
+	bool leave;                      /* T: do not wait for another job after this one */
+	struct jd_pool_thread *next;     /* L: in `threads` or `gone` */
+	struct jd_pool_thread **pprev;   /* L: in `threads` */
+	struct jd_runnable *first;       /* I: the job it was started for */
+	bool first_blocking;             /* I */
+	struct jd_thread thread;
+};
+
+struct jd_thread_pool {
+	struct jd_lock lock;
+	_Atomic(uint32_t) wake;          /* A: futex word of idle threads, counts up */
+	const struct jd_allocator *allocator; /* I */
+	const char *name_prefix;         /* I */
+	unsigned blocking_max;           /* I: blocking jobs at once */
+	unsigned started;                /* L: threads started so far, for their names */
+	unsigned idle;                   /* L: threads that wait for a job */
+	unsigned queued;                 /* L: blocking jobs in line */
+	unsigned assigned;               /* L: of these, woken for a job but not yet up */
+	unsigned blocking;               /* L: blocking jobs that run */
+	struct jd_runnable *urgent;      /* L: workers to be driven */
+	struct jd_runnable *head;        /* L: blocking jobs in line */
+	struct jd_runnable **tail;       /* L */
+	struct jd_pool_thread *threads;  /* L: all alive */
+	struct jd_pool_thread *gone;     /* L: have left, to be joined */
+	bool closed;                     /* L */
+};
+
+/* The thread of some pool that the caller runs on, or NULL. */
+extern _Thread_local struct jd_pool_thread *jd_pool_self;
+
+/* name_prefix must outlive the pool. */
+void jd_thread_pool_init(struct jd_thread_pool *pool, const struct jd_allocator *allocator,
+			 const char *name_prefix, unsigned blocking_max);
+
+/* A blocking job. JD_ECLOSED; JD_EAGAIN or JD_ENOMEM only when there is no thread at all. */
+jd_status jd_thread_pool_submit(struct jd_thread_pool *pool, struct jd_runnable *job);
+
+/* A job that starts at once, on an idle or a new thread. JD_EAGAIN, JD_ENOMEM, JD_ECLOSED. */
+jd_status jd_thread_pool_submit_now(struct jd_thread_pool *pool, struct jd_runnable *job);
+
+/* No more jobs. Returns the blocking jobs that had not begun, linked by next. */
+struct jd_runnable *jd_thread_pool_close(struct jd_thread_pool *pool);
+
+/* After close: waits until all jobs have returned and all threads have ended. */
+void jd_thread_pool_join(struct jd_thread_pool *pool);
+
+#endif

@@ -1,0 +1,569 @@
+/* worker.c - the worker's loop: take, run, search, sleep. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/worker.h"
+
+#include "runtime/memory.h"
+#include "runtime/tuning.h"
+
+static void count(_Atomic(uint64_t) *counter, uint64_t n)
+{
+	/* One writer at a time: the thread that drives the worker. */
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+/* --- The timekeeper's word: its index + 1 and its deadline in units, 0 for nobody --------------- */
+
+#define JD_KEEPER_UNIT_NS 2048u /* as many as an index may have values, so that both fit */
+
+static uint64_t keeper_word(unsigned index, uint64_t deadline_ns)
+{
+	return deadline_ns / JD_KEEPER_UNIT_NS * JD_KEEPER_UNIT_NS + index + 1;
+}
+
+static uint64_t keeper_deadline(uint64_t word)
+{
+	return word / JD_KEEPER_UNIT_NS;
+}
+
+static unsigned keeper_of(const struct jd_workers *all)
+{
+	return (unsigned)(atomic_load_explicit(&all->keeper, memory_order_relaxed) %
+			  JD_KEEPER_UNIT_NS);
+}
+
+/* --- Waking ------------------------------------------------------------------------------------ */
+
+/* Wakes one sleeper, not the timekeeper if there is another; the caller has claimed a searcher. */
+static bool wake_any(struct jd_workers *all)
+{
+	unsigned start = atomic_fetch_add_explicit(&all->rotor, 1, memory_order_relaxed);
+	unsigned keeper = keeper_of(all);
+
+	for (unsigned i = 0; i <= all->count; i++) {
+		unsigned w = i < all->count ? (start + i) % all->count : keeper - 1;
+
+		if (w >= all->count || (i < all->count && w + 1 == keeper))
+			continue;
+		if (jd_idle_claim(&all->workers[w].word)) {
+			jd_futex_wake_one(&all->workers[w].word);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Work was published: wake one worker for it, if one sleeps and none is searching. */
+static void notify(struct jd_workers *all)
+{
+	bool claimed = jd_idle_post(&all->idle);
+
+	while (claimed && !wake_any(all))
+		claimed = jd_idle_give_back(&all->idle);
+}
+
+/* The earliest deadline has become earlier: see that somebody sleeps no longer than that. */
+static void kick_keeper(struct jd_workers *all)
+{
+	jd_idle_add_searcher(&all->idle);
+	unsigned keeper = keeper_of(all);
+
+	if (keeper && jd_idle_claim(&all->workers[keeper - 1].word)) {
+		jd_futex_wake_one(&all->workers[keeper - 1].word);
+		return;
+	}
+	bool claimed = jd_idle_give_back(&all->idle);
+
+	while (claimed && !wake_any(all))
+		claimed = jd_idle_give_back(&all->idle);
+}
+
+/* --- Taking ------------------------------------------------------------------------------------ */
+
+static void cancel_all(struct jd_runnable *list)
+{
+	while (list) {
+		struct jd_runnable *next = list->next;
+
+		jd_runnable_cancel(list);
+		list = next;
+	}
+}
+
+/* Puts a list, oldest first, into the own deque so that the oldest is popped first; returns it. */
+static struct jd_runnable *adopt(struct jd_worker *w, struct jd_runnable *list)
+{
+	struct jd_runnable *first = list, *newest;
+	size_t n = 0;
+
+	if (!first)
+		return NULL;
+	for (struct jd_runnable *r = first; r; r = r->next)
+		n++;
+	count(&w->stats.injected, n);
+	list = first->next;
+	if (!list)
+		return first;
+	if (jd_deque_reserve(&w->deque, n - 1) != JD_OK) {
+		/* No memory for them here: back they go; whoever comes next takes them again. */
+		if (jd_injector_push_list(&w->all->injector, list) == JD_INJECTOR_CLOSED)
+			cancel_all(list); /* shutdown has begun and would do the same */
+		return first;
+	}
+	newest = jd_injector_reverse(list);
+	for (struct jd_runnable *r = newest, *next; r; r = next) {
+		next = r->next;
+		jd_status status = jd_deque_push(&w->deque, r);
+
+		JD_ASSERT(status == JD_OK); /* reserved */
+	}
+	return first;
+}
+
+static struct jd_runnable *take_injected(struct jd_worker *w)
+{
+	return adopt(w, jd_injector_take(&w->all->injector));
+}
+
+/* Enters what is due; runnables that are not inline go to the own queue. */
+static void fire_timers(struct jd_worker *w)
+{
+	struct jd_workers *all = w->all;
+
+	if (jd_timer_driver_next(&all->timers) == JD_NEVER)
+		return;
+	uint64_t now = jd_clock_now();
+	struct jd_runnable *r;
+
+	while ((r = jd_timer_driver_claim(&all->timers, now)) != NULL) {
+		if (r->flags & JD_RUNNABLE_INLINE)
+			jd_runnable_run(r, w);
+		else if (jd_workers_schedule(all, r) != JD_OK)
+			jd_runnable_cancel(r);
+	}
+}
+
+static uint64_t next_random(struct jd_worker *w)
+{
+	/* Marsaglia's xorshift64*; only spreads thieves. */
+	w->rng ^= w->rng >> 12;
+	w->rng ^= w->rng << 25;
+	w->rng ^= w->rng >> 27;
+	return w->rng * 0x2545F4914F6CDD1Dull;
+}
+
+/* One look at every other worker, nearest first when pinned, otherwise from a random start. */
+static struct jd_runnable *steal(struct jd_worker *w, bool *contended)
+{
+	unsigned others = w->all->count - 1;
+	unsigned start = others && !w->all->topology ? (unsigned)(next_random(w) % others) : 0;
+
+	for (unsigned i = 0; i < others; i++) {
+		struct jd_worker *victim = &w->all->workers[w->victims[(start + i) % others]];
+		size_t moved;
+		void *item;
+
+		switch (jd_deque_steal_half(&victim->deque, &w->deque, JD_WORKER_STEAL_MAX, &item,
+					    &moved)) {
+		case JD_STEAL_OK:
+			count(&w->stats.stolen, moved);
+			return item;
+		case JD_STEAL_RETRY:
+			*contended = true;
+			break;
+		case JD_STEAL_EMPTY:
+			break;
+		}
+	}
+	return NULL;
+}
+
+/* The next runnable without going far; every few ticks the old and the foreign come first. */
+static struct jd_runnable *take_local(struct jd_worker *w)
+{
+	struct jd_runnable *r = NULL;
+	void *oldest;
+
+	if (JD_UNLIKELY(++w->tick % JD_WORKER_FAIR_TICKS == 0)) {
+		fire_timers(w);
+		r = take_injected(w);
+		if (!r && jd_deque_steal(&w->deque, &oldest) == JD_STEAL_OK)
+			r = oldest;
+	}
+	if (!r)
+		r = jd_deque_pop(&w->deque);
+	return r ? r : take_injected(w);
+}
+
+/* --- Searching and sleeping -------------------------------------------------------------------- */
+
+static bool stopping(const struct jd_workers *all)
+{
+	/* order: (W1) acquire - what led to the stop; pairs with (W2). */
+	return atomic_load_explicit(&all->stop, memory_order_acquire);
+}
+
+/* Whether anything could be taken, or the sleep would be for nothing. */
+static bool work_in_sight(const struct jd_worker *w)
+{
+	const struct jd_workers *all = w->all;
+
+	if (stopping(all) || !jd_injector_empty(&all->injector))
+		return true;
+	for (unsigned i = 0; i < all->count; i++) {
+		if (jd_deque_size(&all->workers[i].deque))
+			return true;
+	}
+	return false;
+}
+
+static struct jd_runnable *search(struct jd_worker *w)
+{
+	for (int round = 0; round < JD_WORKER_SEARCH_ROUNDS && !stopping(w->all); round++) {
+		bool contended = false;
+		struct jd_runnable *r = NULL;
+
+		fire_timers(w);
+		r = jd_deque_pop(&w->deque);
+		if (!r)
+			r = take_injected(w);
+		if (!r)
+			r = steal(w, &contended);
+		if (r)
+			return r;
+		if (!contended)
+			jd_cpu_relax();
+	}
+	return NULL;
+}
+
+/*
+ * Sees to it that somebody sleeps no longer than until next: this worker if nobody else does.
+ * Returns until when this worker may sleep.
+ */
+static uint64_t keep_time(struct jd_worker *w, uint64_t next)
+{
+	struct jd_workers *all = w->all;
+	uint64_t keeper = atomic_load_explicit(&all->keeper, memory_order_relaxed);
+
+	if (next == JD_NEVER)
+		return JD_NEVER;
+	do {
+		if (keeper && keeper_deadline(keeper) <= next / JD_KEEPER_UNIT_NS)
+			return JD_NEVER;
+	} while (!atomic_compare_exchange_weak_explicit(&all->keeper, &keeper,
+							keeper_word(w->index, next),
+							memory_order_relaxed,
+							memory_order_relaxed));
+	return next;
+}
+
+/* Gives the post up if this worker still has it. */
+static void keep_time_no_more(struct jd_worker *w, uint64_t deadline)
+{
+	uint64_t mine = keeper_word(w->index, deadline);
+
+	if (deadline != JD_NEVER)
+		atomic_compare_exchange_strong_explicit(&w->all->keeper, &mine, 0,
+							memory_order_relaxed,
+							memory_order_relaxed);
+}
+
+/* Sleeps until woken or needed; the worker is a searcher afterwards. */
+static void sleep_idle(struct jd_worker *w, bool searching)
+{
+	struct jd_workers *all = w->all;
+	uint64_t next = jd_timer_driver_next(&all->timers);
+	uint64_t deadline = keep_time(w, next);
+
+	w->armed = false;
+	jd_idle_enter(&all->idle, &w->word, searching);
+	/* Once more, now that posts and kicks see us: a deadline may have come meanwhile, too. */
+	if (!work_in_sight(w) && jd_timer_driver_next(&all->timers) >= next) {
+		count(&w->stats.parks, 1);
+		while (atomic_load_explicit(&w->word, memory_order_relaxed) == JD_IDLE_SLEEPING) {
+			if (jd_futex_wait(&w->word, JD_IDLE_SLEEPING, deadline) == JD_ETIMEDOUT)
+				break;
+		}
+	}
+	keep_time_no_more(w, deadline);
+	if (jd_idle_leave(&all->idle, &w->word))
+		count(&w->stats.woken, 1);
+}
+
+/* Whether another worker should be up too: for more work, or because nobody keeps the time. */
+static bool more_to_do(const struct jd_worker *w)
+{
+	const struct jd_workers *all = w->all;
+
+	return work_in_sight(w) || (jd_timer_driver_next(&all->timers) != JD_NEVER &&
+				    !atomic_load_explicit(&all->keeper, memory_order_relaxed));
+}
+
+/* Searches and sleeps until there is something; NULL when the loop is to end. */
+static struct jd_runnable *find_work(struct jd_worker *w)
+{
+	struct jd_workers *all = w->all;
+	bool searching = jd_idle_search(&all->idle, all->search_max);
+
+	for (;;) {
+		struct jd_runnable *r = searching ? search(w) : NULL;
+
+		if (r || stopping(all)) {
+			if (searching && jd_idle_found(&all->idle) && more_to_do(w))
+				notify(all);
+			return r;
+		}
+		sleep_idle(w, searching);
+		searching = true;
+	}
+}
+
+/* --- The loop ---------------------------------------------------------------------------------- */
+
+static void drive_loop(struct jd_worker *w, struct jd_pool_thread *self)
+{
+	struct jd_workers *all = w->all;
+
+	while (!stopping(all)) {
+		struct jd_runnable *r = take_local(w);
+
+		if (!r)
+			r = find_work(w);
+		if (!r)
+			break;
+		if (JD_UNLIKELY(w->armed)) {
+			w->armed = false;
+			kick_keeper(all);
+		}
+		count(&w->stats.run, 1);
+		jd_runnable_run(r, w);
+		if (JD_UNLIKELY(self->worker != w))
+			return; /* a task blocked: another thread drives w now */
+	}
+	self->worker = NULL;
+}
+
+/* The job: this thread drives the worker until the end, or until a task of it blocks. */
+static void drive(struct jd_runnable *job, struct jd_worker *unused)
+{
+	struct jd_worker *w = jd_container_of(job, struct jd_worker, drive);
+	struct jd_workers *all = w->all;
+	struct jd_pool_thread *self = jd_pool_self;
+
+	(void)unused;
+	self->worker = w;
+	if (all->topology) {
+		/* Best effort: a set of CPUs can shrink at any time. */
+		jd_topology_pin(all->topology, w->index % jd_topology_cpus(all->topology));
+		self->leave = true;
+	}
+	jd_reclaimer_attach(&all->reclaimer);
+	drive_loop(w, self);
+	jd_reclaimer_detach(&all->reclaimer);
+}
+
+/* A worker is driven from creation to shutdown; the pool never cancels that job. */
+static void drive_cancel(struct jd_runnable *job)
+{
+	(void)job;
+	JD_ASSERT(!"the job of driving a worker was cancelled");
+}
+
+/* --- From outside ------------------------------------------------------------------------------ */
+
+jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnable)
+{
+	struct jd_worker *w = jd_workers_self(all);
+	bool queued = false;
+
+	if (w && (runnable->flags & JD_RUNNABLE_YIELDED)) {
+		/* Behind all others; but alone it need not leave, nor anybody wake for it. */
+		if (!jd_deque_size(&w->deque) && jd_injector_empty(&all->injector) &&
+		    jd_deque_push(&w->deque, runnable) == JD_OK)
+			return JD_OK;
+	} else if (w) {
+		queued = jd_deque_push(&w->deque, runnable) == JD_OK;
+	}
+	if (!queued && jd_injector_push(&all->injector, runnable) == JD_INJECTOR_CLOSED)
+		return JD_ECLOSED;
+	notify(all);
+	return JD_OK;
+}
+
+jd_status jd_workers_arm(struct jd_workers *all, struct jd_timer *timer,
+			 struct jd_runnable *runnable, uint64_t deadline_ns)
+{
+	struct jd_worker *w = jd_workers_self(all);
+	bool earlier;
+	jd_status status =
+		jd_timer_driver_arm(&all->timers, timer, runnable, deadline_ns, &earlier);
+
+	if (status == JD_OK && earlier) {
+		if (w)
+			w->armed = true;
+		else
+			kick_keeper(all);
+	}
+	return status;
+}
+
+jd_status jd_workers_hand_on(struct jd_workers *all)
+{
+	struct jd_pool_thread *self = jd_pool_self;
+	struct jd_worker *w = self->worker;
+
+	if (w->armed) {
+		w->armed = false;
+		kick_keeper(all);
+	}
+	count(&w->stats.handed, 1);
+	self->worker = NULL;
+	jd_status status = jd_thread_pool_submit_now(all->pool, &w->drive);
+
+	if (status != JD_OK)
+		self->worker = w;
+	return status;
+}
+
+struct jd_runnable *jd_workers_close(struct jd_workers *all)
+{
+	return jd_injector_close(&all->injector);
+}
+
+void jd_workers_stop(struct jd_workers *all)
+{
+	/* order: (W2) release - what led to the stop; pairs with (W1). */
+	atomic_store_explicit(&all->stop, 1, memory_order_release);
+	for (unsigned i = 0; i < all->count; i++) {
+		/* As a post to one worker: it sees the stop, or we see it asleep. */
+		jd_idle_add_searcher(&all->idle);
+		if (jd_idle_claim(&all->workers[i].word))
+			jd_futex_wake_one(&all->workers[i].word);
+		else
+			(void)jd_idle_found(&all->idle);
+	}
+}
+
+struct jd_runnable *jd_workers_rest(struct jd_workers *all)
+{
+	for (unsigned i = 0; i < all->count; i++) {
+		struct jd_runnable *r = jd_deque_pop(&all->workers[i].deque);
+
+		if (r)
+			return r;
+	}
+	return NULL;
+}
+
+/* --- Life cycle -------------------------------------------------------------------------------- */
+
+/* The others in the order in which they are tried: by distance, then by index after one's own. */
+static void order_victims(struct jd_worker *w, const struct jd_topology *topology)
+{
+	unsigned n = w->all->count, cpus = topology ? jd_topology_cpus(topology) : 1, at = 0;
+
+	for (unsigned distance = 0; distance <= JD_TOPOLOGY_FARTHEST; distance++) {
+		for (unsigned i = 1; i < n; i++) {
+			unsigned v = (w->index + i) % n;
+			unsigned d = topology ? jd_topology_distance(topology, w->index % cpus,
+								     v % cpus)
+					      : 0;
+
+			if (d == distance)
+				w->victims[at++] = v;
+		}
+	}
+	JD_ASSERT(at == n - 1);
+}
+
+static jd_status worker_init(struct jd_worker *w, struct jd_workers *all, unsigned index)
+{
+	static const struct jd_runnable_ops drive_ops = {.run = drive, .cancel = drive_cancel};
+
+	w->all = all;
+	w->index = index;
+	w->rng = 0x9E3779B97F4A7C15ull * (index + 1);
+	w->drive = (struct jd_runnable)JD_RUNNABLE_INIT(&drive_ops);
+	w->victims = jd_memory_alloc(all->allocator, all->count * sizeof(unsigned),
+				     alignof(unsigned));
+	if (!w->victims)
+		return JD_ENOMEM;
+	order_victims(w, all->topology);
+	jd_status status = jd_deque_init(&w->deque, JD_WORKER_DEQUE_CAPACITY, all->allocator,
+					 all->reclaimer.reclaim);
+
+	if (status != JD_OK) {
+		jd_memory_free(all->allocator, w->victims, all->count * sizeof(unsigned),
+			       alignof(unsigned));
+		w->victims = NULL;
+	}
+	return status;
+}
+
+jd_status jd_workers_init(struct jd_workers *all, unsigned count_,
+			  const struct jd_allocator *allocator,
+			  const struct jd_topology *topology, struct jd_thread_pool *pool)
+{
+	all->count = count_;
+	all->search_max = count_ > 3 ? count_ / 2 : 1;
+	all->allocator = allocator;
+	all->topology = topology;
+	all->pool = pool;
+	all->workers = jd_memory_zalloc(allocator, count_, sizeof(*all->workers), JD_CACHE_LINE);
+	if (!all->workers)
+		return JD_ENOMEM;
+	jd_reclaimer_init(&all->reclaimer);
+	jd_timer_driver_init(&all->timers, jd_clock_now());
+	jd_injector_init(&all->injector);
+	for (unsigned i = 0; i < count_; i++) {
+		jd_status status = worker_init(&all->workers[i], all, i);
+
+		if (status != JD_OK) {
+			jd_workers_fini(all);
+			return status;
+		}
+	}
+	return JD_OK;
+}
+
+void jd_workers_fini(struct jd_workers *all)
+{
+	for (unsigned i = 0; i < all->count && all->workers[i].victims; i++) {
+		jd_deque_fini(&all->workers[i].deque);
+		jd_memory_free(all->allocator, all->workers[i].victims,
+			       all->count * sizeof(unsigned), alignof(unsigned));
+	}
+	jd_reclaimer_fini(&all->reclaimer);
+	jd_memory_free(all->allocator, all->workers, all->count * sizeof(*all->workers),
+		       JD_CACHE_LINE);
+	all->workers = NULL;
+}
+
+static unsigned long long read_count(const _Atomic(uint64_t) *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void jd_workers_dump(const struct jd_workers *all, FILE *out)
+{
+	static const char *const states[] = {"running", "sleeping", "notified"};
+	uint64_t next = jd_timer_driver_next(&all->timers);
+
+	for (unsigned i = 0; i < all->count; i++) {
+		const struct jd_worker *w = &all->workers[i];
+		uint32_t word = atomic_load_explicit(&w->word, memory_order_relaxed);
+
+		fprintf(out,
+			"  worker %u %s: queued %zu run %llu stolen %llu injected %llu "
+			"parks %llu woken %llu handed %llu\n",
+			i, states[word % 3], jd_deque_size(&w->deque), read_count(&w->stats.run),
+			read_count(&w->stats.stolen), read_count(&w->stats.injected),
+			read_count(&w->stats.parks), read_count(&w->stats.woken),
+			read_count(&w->stats.handed));
+	}
+	fprintf(out, "  ");
+	jd_injector_dump(&all->injector, out);
+	if (next != JD_NEVER)
+		fprintf(out, "  next timer at %llu ns\n", (unsigned long long)next);
+}

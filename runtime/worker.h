@@ -1,0 +1,111 @@
+/* worker.h - a worker: its queue, and the loop in which some thread drives it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JD_RUNTIME_WORKER_H
+#define JD_RUNTIME_WORKER_H
+
+/*
+ * The way of a runnable: schedule puts it into the deque of the worker it was called on, or into
+ * the injector; a worker pops, takes or steals it; run.
+ *
+ * A worker is not a thread. The thread that drives it may hand it on in the middle of a runnable
+ * that blocks; so after each run the loop asks whether the worker is still its own. The worker
+ * pointer that a runnable is given is a hint for the same reason: after a blocking call it may
+ * belong to another thread.
+ *
+ * Timers: one sleeping worker, the timekeeper, sleeps until the next deadline only. A sleeper takes the post when it is free or its deadline is nearer.
+ * Whoever arms an earlier timer on a foreign thread wakes the timekeeper, after the same kind of
+ * RMW as a post (idle.h): so either it sees the keeper or the keeper sees the deadline. On a
+ * worker that waits until the worker turns to its next runnable: if it goes to sleep instead, it
+ * sees to the timer itself, and nobody need be woken.
+ */
+#include <jackdaw/scheduler.h>
+
+#include "deque/deque.h"
+#include "deque/injector.h"
+#include "platform/platform.h"
+#include "runtime/idle.h"
+#include "runtime/reclaimer.h"
+#include "runtime/thread_pool.h"
+#include "runtime/timer_driver.h"
+
+/* Counted by the driving thread, read by anyone; relaxed. */
+struct jd_worker_stats {
+	_Atomic(uint64_t) run;      /* runnables entered */
+	_Atomic(uint64_t) stolen;   /* taken from other workers */
+	_Atomic(uint64_t) injected; /* taken from the injector */
+	_Atomic(uint64_t) parks;    /* times it went to sleep */
+	_Atomic(uint64_t) woken;    /* times somebody woke it */
+	_Atomic(uint64_t) handed;   /* times it changed threads because a task blocked */
+};
+
+/* Access: I immutable after init, O the driving thread, A any thread, atomic. */
+struct jd_worker {
+	struct jd_deque deque;              /* owner's side: O */
+	JD_CACHE_ALIGNED jd_idle_word word; /* A: see idle.h */
+	struct jd_workers *all;             /* I */
+	unsigned index;                     /* I */
+	unsigned tick;                      /* O: runnables since start */
+	uint64_t rng;                       /* O */
+	bool armed;                         /* O: armed an earlier timer in this run */
+	unsigned *victims;                  /* I: the others' indices, nearest first */
+	struct jd_runnable drive;           /* I: the job of driving it */
+	struct jd_worker_stats stats;
+};
+
+/* What the workers of one scheduler share. */
+struct jd_workers {
+	struct jd_worker *workers;               /* I: count of them */
+	unsigned count;                          /* I */
+	unsigned search_max;                     /* I: searchers at once */
+	const struct jd_allocator *allocator;    /* I */
+	const struct jd_topology *topology;      /* I: for pinning; NULL: not pinned */
+	struct jd_thread_pool *pool;             /* I */
+	struct jd_reclaimer reclaimer;
+	struct jd_timer_driver timers;
+	struct jd_injector injector;             /* A */
+	JD_CACHE_ALIGNED struct jd_idle idle;    /* A */
+	_Atomic(uint32_t) rotor;                 /* A: where the next search for a sleeper starts */
+	_Atomic(uint32_t) stop;                  /* A: the loops end */
+	JD_CACHE_ALIGNED _Atomic(uint64_t) keeper; /* A: the timekeeper and its deadline */
+};
+
+/* topology NULL: no pinning. On an error nothing is left behind. */
+jd_status jd_workers_init(struct jd_workers *all, unsigned count,
+			  const struct jd_allocator *allocator,
+			  const struct jd_topology *topology, struct jd_thread_pool *pool);
+/* When no thread drives a worker any more and the deques are empty. */
+void jd_workers_fini(struct jd_workers *all);
+
+/* The worker that the calling thread drives, if it is one of these; otherwise NULL. */
+static inline struct jd_worker *jd_workers_self(const struct jd_workers *all)
+{
+	const struct jd_pool_thread *self = jd_pool_self;
+
+	return self && self->pool == all->pool ? self->worker : NULL;
+}
+
+/* Queues the runnable and sees that somebody runs it. JD_ECLOSED after jd_workers_close. */
+jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnable);
+
+/* Arms a timer and sees that somebody looks in time. */
+jd_status jd_workers_arm(struct jd_workers *all, struct jd_timer *timer,
+			 struct jd_runnable *runnable, uint64_t deadline_ns);
+
+/*
+ * The calling thread, which drives one of these workers, is going to block: another thread takes
+ * the worker over. JD_EAGAIN, JD_ENOMEM, JD_ECLOSED: it keeps it.
+ */
+jd_status jd_workers_hand_on(struct jd_workers *all);
+
+/* Refuses new work from outside; returns what the injector held. */
+struct jd_runnable *jd_workers_close(struct jd_workers *all);
+
+/* Makes all loops end after their current runnable. */
+void jd_workers_stop(struct jd_workers *all);
+
+/* One that is still queued in a deque, after all threads have ended; NULL: none is. */
+struct jd_runnable *jd_workers_rest(struct jd_workers *all);
+
+void jd_workers_dump(const struct jd_workers *all, FILE *out);
+
+#endif

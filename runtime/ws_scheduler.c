@@ -1,0 +1,463 @@
+/* ws_scheduler.c - the production scheduler: its operations and its life. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <jackdaw/ws_scheduler.h>
+
+#include <string.h>
+
+#include "runtime/main_loop.h"
+#include "runtime/memory.h"
+#include "runtime/parker.h"
+#include "runtime/tuning.h"
+#include "runtime/worker.h"
+
+enum ws_phase {
+	WS_OPEN,
+	WS_CLOSED,  /* admitted work goes on */
+	WS_STOPPED, /* shutdown has begun */
+};
+
+/* A thread of the pool that waits in park, so that shutdown can end its wait. In its frame. */
+struct ws_parked {
+	struct ws_parked *next;   /* L */
+	struct ws_parked **pprev; /* L */
+	struct jd_parker *parker; /* I */
+};
+
+/* Access: I immutable after new, A any thread, atomic, L lock. */
+struct jd_ws_scheduler {
+	struct jd_scheduler base;
+	_Atomic(uint32_t) phase;      /* A: enum ws_phase, only grows */
+	bool has_main;                /* I */
+	bool pinned;                  /* I */
+	struct jd_topology *topology; /* I */
+	struct jd_thread_pool pool;
+	struct jd_main_loop main;
+	struct jd_lock lock;
+	struct ws_parked *parked;     /* L */
+	struct jd_workers workers;
+	char name[12];                /* I */
+};
+
+static const struct jd_scheduler_ops ws_ops;
+
+static struct jd_ws_scheduler *ws_of(struct jd_scheduler *base)
+{
+	return jd_container_of(base, struct jd_ws_scheduler, base);
+}
+
+static enum ws_phase phase_of(const struct jd_ws_scheduler *ws)
+{
+	/* order: (S1) acquire - what came before the change; pairs with (S2). */
+	return (enum ws_phase)atomic_load_explicit(&ws->phase, memory_order_acquire);
+}
+
+/* Goes on to a later phase; false when it was that far already. */
+static bool advance_phase(struct jd_ws_scheduler *ws, enum ws_phase phase)
+{
+	uint32_t old = atomic_load_explicit(&ws->phase, memory_order_relaxed);
+
+	do {
+		if (old >= (uint32_t)phase)
+			return false;
+	}
+	/* order: (S2) acq_rel - what came before the change; pairs with (S1). */
+	while (!atomic_compare_exchange_weak_explicit(&ws->phase, &old, (uint32_t)phase,
+						      memory_order_acq_rel,
+						      memory_order_relaxed));
+	return true;
+}
+
+/* Whether the runnable may still come in. What slips through is refused by the queues. */
+static bool admits(const struct jd_ws_scheduler *ws, const struct jd_runnable *runnable)
+{
+	enum ws_phase phase = phase_of(ws);
+
+	return JD_LIKELY(phase == WS_OPEN) ||
+	       (phase == WS_CLOSED && (runnable->flags & JD_RUNNABLE_RESUME));
+}
+
+/* The calling thread is one of this scheduler's. */
+static bool is_own_thread(const struct jd_ws_scheduler *ws)
+{
+	return jd_pool_self && jd_pool_self->pool == &ws->pool;
+}
+
+/* --- Scheduling -------------------------------------------------------------------------------- */
+
+static jd_status ws_schedule(struct jd_scheduler *base, struct jd_runnable *runnable)
+{
+	struct jd_ws_scheduler *ws = ws_of(base);
+
+	return admits(ws, runnable) ? jd_workers_schedule(&ws->workers, runnable) : JD_ECLOSED;
+}
+
+static jd_status ws_schedule_foreground(struct jd_scheduler *base, struct jd_runnable *runnable,
+					jd_session_id session)
+{
+	struct jd_ws_scheduler *ws = ws_of(base);
+
+	if (!ws->has_main)
+		return JD_ENOTSUP;
+	return admits(ws, runnable) ? jd_main_loop_post(&ws->main, runnable, session) : JD_ECLOSED;
+}
+
+static jd_status ws_schedule_blocking(struct jd_scheduler *base, struct jd_runnable *runnable)
+{
+	struct jd_ws_scheduler *ws = ws_of(base);
+
+	return admits(ws, runnable) ? jd_thread_pool_submit(&ws->pool, runnable) : JD_ECLOSED;
+}
+
+static jd_status ws_schedule_at(struct jd_scheduler *base, struct jd_timer *timer,
+				struct jd_runnable *runnable, uint64_t deadline_ns)
+{
+	struct jd_ws_scheduler *ws = ws_of(base);
+
+	return admits(ws, runnable) ? jd_workers_arm(&ws->workers, timer, runnable, deadline_ns)
+				    : JD_ECLOSED;
+}
+
+static jd_status ws_cancel_timer(struct jd_scheduler *base, struct jd_timer *timer)
+{
+	return jd_timer_driver_cancel(&ws_of(base)->workers.timers, timer);
+}
+
+/* --- Waiting ----------------------------------------------------------------------------------- */
+
+/* The main thread runs foreground work of other sessions while it waits. */
+static jd_status park_main(struct jd_ws_scheduler *ws, struct jd_parker *parker,
+			   uint64_t deadline_ns)
+{
+	struct jd_main_frame frame;
+	jd_status status;
+
+	jd_main_loop_enter(&ws->main, &frame);
+	for (;;) {
+		jd_main_loop_prepare(&ws->main);
+		status = JD_OK;
+		if (jd_parker_try(parker))
+			break;
+		status = JD_ETIMEDOUT;
+		if (deadline_ns != JD_NEVER && jd_clock_now() >= deadline_ns)
+			break;
+		if (jd_main_loop_run_one(&ws->main))
+			continue;
+		status = JD_OK;
+		if (!jd_parker_enter(parker))
+			break;
+		jd_main_loop_sleep(&ws->main, deadline_ns);
+		if (jd_parker_leave(parker))
+			break;
+	}
+	jd_main_loop_leave(&ws->main, &frame);
+	return status;
+}
+
+/* One of our own threads sleeps; shutdown must be able to end that. */
+static jd_status park_own(struct jd_ws_scheduler *ws, struct jd_parker *parker,
+			  uint64_t deadline_ns)
+{
+	struct ws_parked parked = {.parker = parker};
+	jd_status status;
+
+	if (jd_parker_try(parker))
+		return JD_OK;
+	if (jd_pool_self->worker) {
+		status = jd_workers_hand_on(&ws->workers);
+		if (status != JD_OK)
+			return status;
+	}
+	jd_lock_acquire(&ws->lock);
+	bool stopped = phase_of(ws) == WS_STOPPED;
+
+	if (!stopped) {
+		parked.next = ws->parked;
+		if (parked.next)
+			parked.next->pprev = &parked.next;
+		parked.pprev = &ws->parked;
+		ws->parked = &parked;
+	}
+	jd_lock_release(&ws->lock);
+	if (stopped)
+		return JD_ECLOSED;
+	status = jd_parker_sleep(parker, deadline_ns);
+	jd_lock_acquire(&ws->lock);
+	*parked.pprev = parked.next;
+	if (parked.next)
+		parked.next->pprev = parked.pprev;
+	jd_lock_release(&ws->lock);
+	return phase_of(ws) == WS_STOPPED ? JD_ECLOSED : status;
+}
+
+static jd_status ws_park(struct jd_scheduler *base, struct jd_parker *parker, uint64_t deadline_ns)
+{
+	struct jd_ws_scheduler *ws = ws_of(base);
+
+	if (is_own_thread(ws))
+		return park_own(ws, parker, deadline_ns);
+	if (jd_main_loop_here(&ws->main))
+		return park_main(ws, parker, deadline_ns);
+	return jd_parker_sleep(parker, deadline_ns);
+}
+
+static void ws_unpark(struct jd_scheduler *base, struct jd_parker *parker)
+{
+	struct jd_ws_scheduler *ws = ws_of(base);
+
+	/* The sleeper is on its parker, or, if it is the main thread, on the loop's word. */
+	jd_parker_wake(parker);
+	if (ws->has_main)
+		jd_main_loop_kick(&ws->main);
+}
+
+/* --- Facts ------------------------------------------------------------------------------------- */
+
+static bool ws_is_main_thread(struct jd_scheduler *base)
+{
+	return jd_main_loop_here(&ws_of(base)->main);
+}
+
+static uint64_t ws_now(struct jd_scheduler *base)
+{
+	(void)base;
+	return jd_clock_now();
+}
+
+static void ws_dump(struct jd_scheduler *base, FILE *out)
+{
+	static const char *const phases[] = {"open", "closed", "stopped"};
+	struct jd_ws_scheduler *ws = ws_of(base);
+
+	fprintf(out, "  %s, %s, %s\n", phases[phase_of(ws)], jd_topology_source(ws->topology),
+		ws->pinned ? "pinned" : "not pinned");
+	jd_workers_dump(&ws->workers, out);
+}
+
+/* --- The main loop ----------------------------------------------------------------------------- */
+
+/* The scheduler, if foreground work may be run by this thread at this moment. */
+static jd_status main_loop_check(struct jd_scheduler *base, struct jd_ws_scheduler **ws)
+{
+	if (!base)
+		return JD_EINVAL;
+	if (base->ops != &ws_ops || !ws_of(base)->has_main)
+		return JD_ENOTSUP;
+	*ws = ws_of(base);
+	if (!jd_main_loop_here(&(*ws)->main))
+		return JD_EPERM;
+	return (*ws)->main.current || (*ws)->main.frames ? JD_EDEADLK : JD_OK;
+}
+
+jd_status jd_main_loop_run(struct jd_scheduler *scheduler)
+{
+	struct jd_ws_scheduler *ws;
+	jd_status status = main_loop_check(scheduler, &ws);
+
+	if (status != JD_OK)
+		return status;
+	for (;;) {
+		jd_main_loop_prepare(&ws->main);
+		/* order: (S3) acquire - what led to the quit; pairs with (S4). */
+		if (atomic_exchange_explicit(&ws->main.quit, 0, memory_order_acquire))
+			return JD_OK;
+		if (!jd_main_loop_run_one(&ws->main))
+			jd_main_loop_sleep(&ws->main, JD_NEVER);
+	}
+}
+
+jd_status jd_main_loop_dispatch(struct jd_scheduler *scheduler, uint64_t budget_ns)
+{
+	struct jd_ws_scheduler *ws;
+	jd_status status = main_loop_check(scheduler, &ws);
+
+	if (status != JD_OK)
+		return status;
+	uint64_t deadline = jd_deadline_after(jd_clock_now(), budget_ns);
+
+	while (jd_main_loop_run_one(&ws->main) && jd_clock_now() < deadline)
+		;
+	return JD_OK;
+}
+
+jd_status jd_main_loop_quit(struct jd_scheduler *scheduler)
+{
+	if (!scheduler)
+		return JD_EINVAL;
+	if (scheduler->ops != &ws_ops || !ws_of(scheduler)->has_main)
+		return JD_ENOTSUP;
+	struct jd_ws_scheduler *ws = ws_of(scheduler);
+
+	/* order: (S4) release - what led to the quit; pairs with (S3). */
+	atomic_store_explicit(&ws->main.quit, 1, memory_order_release);
+	jd_main_loop_kick(&ws->main);
+	return JD_OK;
+}
+
+/* --- Life cycle -------------------------------------------------------------------------------- */
+
+static jd_status ws_close(struct jd_scheduler *base)
+{
+	return advance_phase(ws_of(base), WS_CLOSED) ? JD_OK : JD_EALREADY;
+}
+
+static void cancel_list(struct jd_runnable *list)
+{
+	while (list) {
+		struct jd_runnable *next = list->next;
+
+		jd_runnable_cancel(list);
+		list = next;
+	}
+}
+
+static jd_status shutdown_check(struct jd_ws_scheduler *ws)
+{
+	if (is_own_thread(ws))
+		return JD_EDEADLK;
+	if (!ws->has_main)
+		return JD_OK;
+	if (!jd_main_loop_here(&ws->main))
+		return JD_EPERM;
+	return ws->main.current || ws->main.frames ? JD_EDEADLK : JD_OK;
+}
+
+/*
+ * In this order:
+ *  1. Every schedule call is refused from now on. A runnable that a thread is just handing in
+ *     goes into a queue before that queue is closed, or is refused by it; a task that is refused
+ *     becomes an orphan of the registry.
+ *  2. Threads that wait in park get JD_ECLOSED, workers end after their current runnable.
+ *  3. All threads are joined. From here on this thread is alone with the queues.
+ *  4. Timers are cancelled first, one by one: tasks that are dropped below may hold some of them,
+ *     and must find each of them either armed or already let go.
+ *  5. What was queued is cancelled, then what waits for a wake that will not come.
+ */
+static jd_status ws_shutdown(struct jd_scheduler *base)
+{
+	struct jd_ws_scheduler *ws = ws_of(base);
+	jd_status status = shutdown_check(ws);
+
+	if (status != JD_OK)
+		return status;
+	if (!advance_phase(ws, WS_STOPPED))
+		return JD_EALREADY;
+	struct jd_runnable *injected = jd_workers_close(&ws->workers);
+	struct jd_runnable *blocking = jd_thread_pool_close(&ws->pool);
+	struct jd_runnable *foreground = jd_main_loop_close(&ws->main);
+	struct jd_runnable *runnable;
+
+	jd_lock_acquire(&ws->lock);
+	for (struct ws_parked *p = ws->parked; p; p = p->next)
+		jd_parker_unpark(p->parker);
+	jd_lock_release(&ws->lock);
+	jd_workers_stop(&ws->workers);
+	jd_thread_pool_join(&ws->pool);
+
+	while ((runnable = jd_timer_driver_close(&ws->workers.timers)) != NULL)
+		jd_runnable_cancel(runnable);
+	cancel_list(injected);
+	while ((runnable = jd_workers_rest(&ws->workers)) != NULL)
+		jd_runnable_cancel(runnable);
+	cancel_list(blocking);
+	cancel_list(foreground);
+	jd_scheduler_cancel_tasks(base);
+	return JD_OK;
+}
+
+static void ws_free(struct jd_scheduler *base)
+{
+	struct jd_ws_scheduler *ws = ws_of(base);
+	const struct jd_allocator *allocator = base->allocator;
+
+	if (ws->workers.workers)
+		jd_workers_fini(&ws->workers);
+	jd_topology_free(ws->topology);
+	if (base->registry)
+		jd_scheduler_fini(base);
+	jd_memory_free(allocator, ws, sizeof(*ws), alignof(struct jd_ws_scheduler));
+}
+
+static const struct jd_scheduler_ops ws_ops = {
+	.name = "ws",
+	.schedule = ws_schedule,
+	.schedule_foreground = ws_schedule_foreground,
+	.schedule_blocking = ws_schedule_blocking,
+	.schedule_at = ws_schedule_at,
+	.cancel_timer = ws_cancel_timer,
+	.park = ws_park,
+	.unpark = ws_unpark,
+	.is_main_thread = ws_is_main_thread,
+	.now = ws_now,
+	.close = ws_close,
+	.shutdown = ws_shutdown,
+	.dump = ws_dump,
+	.free = ws_free,
+};
+
+static unsigned default_workers(const struct jd_topology *topology)
+{
+	unsigned n = jd_topology_parallelism(topology);
+
+	/* With one, a task that computes for a second would stop everything else. */
+	return n < 2 ? 2 : (n > JD_WORKERS_MAX ? JD_WORKERS_MAX : n);
+}
+
+/* Everything but the threads. */
+static jd_status ws_init(struct jd_ws_scheduler *ws, const struct jd_ws_options *options)
+{
+	const struct jd_allocator *allocator = options->allocator;
+	jd_status status = jd_scheduler_init(&ws->base, &ws_ops, allocator);
+
+	if (status != JD_OK)
+		return status;
+	allocator = ws->base.allocator;
+	status = jd_topology_new(allocator, &ws->topology);
+	if (status != JD_OK)
+		return status;
+	ws->has_main = options->main_thread;
+	ws->pinned = options->pin;
+	strncpy(ws->name, options->name ? options->name : "jackdaw", 9);
+	jd_main_loop_init(&ws->main, ws->has_main ? jd_thread_self() : 0);
+	jd_thread_pool_init(&ws->pool, allocator, ws->name,
+			    options->blocking_max ? options->blocking_max : JD_POOL_BLOCKING_MAX);
+
+	unsigned workers = options->workers ? options->workers : default_workers(ws->topology);
+
+	ws->base.num_cpus = workers;
+	return jd_workers_init(&ws->workers, workers, allocator,
+			       ws->pinned ? ws->topology : NULL, &ws->pool);
+}
+
+jd_status jd_ws_scheduler_new(const struct jd_ws_options *options, struct jd_scheduler **out)
+{
+	static const struct jd_ws_options defaults;
+
+	if (!out)
+		return JD_EINVAL;
+	if (!options)
+		options = &defaults;
+	if (options->workers > JD_WORKERS_MAX || options->blocking_max > UINT16_MAX)
+		return JD_ERANGE;
+	const struct jd_allocator *allocator =
+		options->allocator ? options->allocator : jd_allocator_default();
+	struct jd_ws_scheduler *ws = jd_memory_zalloc(allocator, 1, sizeof(*ws),
+						      alignof(struct jd_ws_scheduler));
+
+	if (!ws)
+		return JD_ENOMEM;
+	ws->base.allocator = allocator;
+	jd_status status = ws_init(ws, options);
+
+	if (status != JD_OK) {
+		ws_free(&ws->base);
+		return status;
+	}
+	for (unsigned i = 0; i < ws->workers.count && status == JD_OK; i++)
+		status = jd_thread_pool_submit_now(&ws->pool, &ws->workers.workers[i].drive);
+	if (status != JD_OK) {
+		jd_scheduler_destroy(&ws->base);
+		return status;
+	}
+	*out = &ws->base;
+	return JD_OK;
+}
