@@ -7,7 +7,7 @@
 
 /* Where one CPU sits. Two CPUs share a thing when the numbers are equal. */
 struct jd_topology_cpu {
-	unsigned os;    /* the system's number */
+	unsigned os; /* the system's number */
 	unsigned core;
 	unsigned cache; /* the outermost cache above it */
 	unsigned node;  /* NUMA */
@@ -44,8 +44,7 @@ jd_status jd_topology_flat(const struct jd_allocator *allocator, struct jd_topol
  * parallelism, in any order of CPUs; JD_ENOMEM only. bind pins the calling thread; release frees
  * what native points to.
  */
-jd_status jd_topology_discover(const struct jd_allocator *allocator,
-			       struct jd_topology **topology);
+jd_status jd_topology_discover(const struct jd_allocator *allocator, struct jd_topology **topology);
 jd_status jd_topology_bind(const struct jd_topology *topology, unsigned os);
 void jd_topology_release(struct jd_topology *topology);
 

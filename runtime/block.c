@@ -67,7 +67,7 @@ jd_status jd_block_with_timeout(struct jd_scheduler *scheduler, struct jd_future
 	return status == JD_PENDING ? JD_ETIMEDOUT : status;
 }
 
-/* --- Tasks ------------------------------------------------------------------------------------ */
+/* --- Tasks ---------------------------------------------------------------------------------- */
 
 static jd_status task_future_poll(struct jd_future *future, struct jd_context *context,
 				  void *result)

@@ -49,9 +49,9 @@
  * wakes the next one only if there is more. Never more than half of the workers search, at least
  * one may.
  *
- * Rejected. A lock around a list of sleepers: simple, but on the way from schedule to run. A stack
- * of sleepers in one word: a sleeper that leaves by itself (timer) is in the middle of it. A seq_cst
- * fence in the post instead of the RMW: invisible to ThreadSanitizer, and no cheaper on x86.
+ * Rejected. A lock around a list of sleepers: simple, but on the way from schedule to run. A
+ * stack of sleepers in one word: a sleeper that leaves by itself (timer) is in the middle of it. A
+ * seq_cst fence in the post instead of the RMW: invisible to ThreadSanitizer, not cheaper on x86.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -151,8 +151,8 @@ static inline bool jd_idle_search(struct jd_idle *idle, uint32_t limit)
 static inline bool jd_idle_found(struct jd_idle *idle)
 {
 	/* order: (I4) acq_rel - after every post that relied on this searcher; pairs with (I1). */
-	return jd_idle_searchers(atomic_fetch_sub_explicit(
-		       &idle->counts, JD_IDLE_SEARCHER, memory_order_acq_rel)) == 1;
+	return jd_idle_searchers(atomic_fetch_sub_explicit(&idle->counts, JD_IDLE_SEARCHER,
+							   memory_order_acq_rel)) == 1;
 }
 
 /* Announces sleep. After it the worker looks at every queue, then waits or leaves. */
@@ -176,9 +176,8 @@ static inline bool jd_idle_leave(struct jd_idle *idle, jd_idle_word *word)
 {
 	uint32_t sleeping = JD_IDLE_SLEEPING;
 	/* order: (I7) acquire - what the claimer did; pairs with (I6). */
-	bool alone = atomic_compare_exchange_strong_explicit(word, &sleeping, JD_IDLE_RUNNING,
-							     memory_order_acquire,
-							     memory_order_acquire);
+	bool alone = atomic_compare_exchange_strong_explicit(
+		word, &sleeping, JD_IDLE_RUNNING, memory_order_acquire, memory_order_acquire);
 
 	if (!alone)
 		atomic_store_explicit(word, JD_IDLE_RUNNING, memory_order_relaxed);

@@ -16,9 +16,8 @@ static inline void jd_lock_acquire(struct jd_lock *lock)
 	uint32_t free_word = 0;
 
 	/* order: (L1) acquire - what the last holder wrote; pairs with (L2). */
-	if (JD_UNLIKELY(!atomic_compare_exchange_strong_explicit(&lock->_word, &free_word, 1,
-								 memory_order_acquire,
-								 memory_order_relaxed)))
+	if (JD_UNLIKELY(!atomic_compare_exchange_strong_explicit(
+		    &lock->_word, &free_word, 1, memory_order_acquire, memory_order_relaxed)))
 		jd_lock_slow(lock);
 }
 

@@ -24,20 +24,20 @@ struct jd_runnable_list {
 
 /* One waiting call on the main thread, in its stack frame; innermost first. M: main thread. */
 struct jd_main_frame {
-	struct jd_main_frame *outer;   /* M */
-	jd_session_id session;         /* M: blocked while the call waits; 0 none */
-	struct jd_runnable_list held;  /* M: of that session */
+	struct jd_main_frame *outer;  /* M */
+	jd_session_id session;        /* M: blocked while the call waits; 0 none */
+	struct jd_runnable_list held; /* M: of that session */
 };
 
 /* Access: I immutable, M main thread only, A any thread. */
 struct jd_main_loop {
-	struct jd_injector inbox;          /* A */
-	_Atomic(uint32_t) word;            /* A: futex word */
-	_Atomic(uint32_t) quit;            /* A: asks run to return */
-	uint64_t thread;                   /* I: jd_thread_self() of the main thread; 0: none */
-	jd_session_id current;             /* M: session of the runnable that runs now */
-	struct jd_main_frame *frames;      /* M */
-	struct jd_runnable_list ready;     /* M */
+	struct jd_injector inbox;      /* A */
+	_Atomic(uint32_t) word;        /* A: futex word */
+	_Atomic(uint32_t) quit;        /* A: asks run to return */
+	uint64_t thread;               /* I: jd_thread_self() of the main thread; 0: none */
+	jd_session_id current;         /* M: session of the runnable that runs now */
+	struct jd_main_frame *frames;  /* M */
+	struct jd_runnable_list ready; /* M */
 };
 
 void jd_main_loop_init(struct jd_main_loop *loop, uint64_t thread);

@@ -67,9 +67,9 @@ static void grow(struct jd_registry *registry, struct jd_registry_shard *shard)
 {
 	size_t old_count = shard->mask + 1;
 	struct jd_registry_entry **old = shard->buckets;
-	struct jd_registry_entry **buckets =
-		jd_memory_zalloc(registry->allocator, old_count * 2, sizeof(*buckets),
-				 alignof(struct jd_registry_entry *));
+	struct jd_registry_entry **buckets = jd_memory_zalloc(registry->allocator, old_count * 2,
+							      sizeof(*buckets),
+							      alignof(struct jd_registry_entry *));
 
 	if (!buckets)
 		return;

@@ -33,14 +33,14 @@ struct jd_registry_shard {
 
 struct jd_registry {
 	struct jd_registry_shard shards[JD_REGISTRY_SHARDS];
-	const struct jd_allocator *allocator;      /* I */
+	const struct jd_allocator *allocator;       /* I */
 	JD_CACHE_ALIGNED _Atomic(uint64_t) next_id; /* A: ids given so far */
-	_Atomic(uint64_t) count;                   /* A: entries in all shards */
-	struct jd_lock lock;                       /* guards the two lists below */
-	_Atomic(uint32_t) waiters;                 /* A: drainers exist; written under lock */
-	struct jd_registry_drainer *drainers;      /* L */
-	struct jd_runnable *orphans;               /* L: refused at shutdown, to be cancelled */
-	_Atomic(uint32_t) changes;                 /* A: futex word: count is 0, or an orphan */
+	_Atomic(uint64_t) count;                    /* A: entries in all shards */
+	struct jd_lock lock;                        /* guards the two lists below */
+	_Atomic(uint32_t) waiters;                  /* A: drainers exist; written under lock */
+	struct jd_registry_drainer *drainers;       /* L */
+	struct jd_runnable *orphans;                /* L: refused at shutdown, to be cancelled */
+	_Atomic(uint32_t) changes;                  /* A: futex word: count is 0, or an orphan */
 };
 
 /* Somebody waits for the registry to become empty; in the waiter's memory. */

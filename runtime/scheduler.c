@@ -6,7 +6,7 @@
 
 #include "runtime/registry.h"
 
-/* --- The base --------------------------------------------------------------------------------- */
+/* --- The base ------------------------------------------------------------------------------- */
 
 static bool ops_complete(const struct jd_scheduler_ops *ops)
 {
@@ -69,7 +69,7 @@ jd_status jd_scheduler_close(struct jd_scheduler *scheduler)
 	return scheduler ? scheduler->ops->close(scheduler) : JD_EINVAL;
 }
 
-/* --- Scheduling ------------------------------------------------------------------------------- */
+/* --- Scheduling ----------------------------------------------------------------------------- */
 
 static bool runnable_valid(const struct jd_runnable *runnable)
 {
@@ -140,7 +140,7 @@ jd_status jd_cancel_timer(struct jd_scheduler *scheduler, struct jd_timer *timer
 	return scheduler->ops->cancel_timer(scheduler, timer);
 }
 
-/* --- Facts ------------------------------------------------------------------------------------ */
+/* --- Facts ---------------------------------------------------------------------------------- */
 
 bool jd_is_main_thread(struct jd_scheduler *scheduler)
 {
@@ -194,7 +194,7 @@ void jd_dump(struct jd_scheduler *scheduler, FILE *out)
 	jd_scheduler_each_task(scheduler, dump_task, out);
 }
 
-/* --- Drain ------------------------------------------------------------------------------------ */
+/* --- Drain ---------------------------------------------------------------------------------- */
 
 struct drain_future {
 	struct jd_future base;

@@ -35,7 +35,7 @@ static void observe(struct jd_task *task, enum jd_event event)
 		observer->event(observer, event, task);
 }
 
-/* --- Ending ----------------------------------------------------------------------------------- */
+/* --- Ending --------------------------------------------------------------------------------- */
 
 static void task_destroy(struct jd_task *task)
 {
@@ -134,7 +134,7 @@ static void task_close(struct jd_task *task)
 	task_unref(task);
 }
 
-/* --- The runnable ----------------------------------------------------------------------------- */
+/* --- The runnable --------------------------------------------------------------------------- */
 
 static void task_finish(struct jd_task *task, jd_status status)
 {
@@ -220,7 +220,7 @@ static const struct jd_runnable_ops task_runnable_ops = {
 	.describe = task_describe,
 };
 
-/* --- The waker -------------------------------------------------------------------------------- */
+/* --- The waker ------------------------------------------------------------------------------ */
 
 static void task_waker_clone(void *data)
 {
@@ -260,7 +260,7 @@ static const struct jd_waker_ops task_waker_ops = {
 	.drop = task_waker_drop,
 };
 
-/* --- The handle ------------------------------------------------------------------------------- */
+/* --- The handle ----------------------------------------------------------------------------- */
 
 /* Stores the waker for the end of the task, or wakes it when somebody is notifying right now. */
 static void register_awaiter(struct jd_task *task, const struct jd_waker *waker)
@@ -352,7 +352,7 @@ void jd_task_drop(struct jd_task *task)
 	jd_task_detach(task);
 }
 
-/* --- Making ----------------------------------------------------------------------------------- */
+/* --- Making --------------------------------------------------------------------------------- */
 
 static bool options_valid(const struct jd_task_options *options)
 {
@@ -377,9 +377,9 @@ jd_status jd_task_new(struct jd_scheduler *scheduler, struct jd_future *future,
 
 	if (ops->size > SIZE_MAX / 4 || ops->result_size > SIZE_MAX / 4)
 		return JD_ENOMEM;
-	struct jd_task *task =
-		jd_memory_alloc(scheduler->allocator, jd_task_size(ops->size, ops->result_size),
-				alignof(max_align_t));
+	struct jd_task *task = jd_memory_alloc(scheduler->allocator,
+					       jd_task_size(ops->size, ops->result_size),
+					       alignof(max_align_t));
 
 	if (!task)
 		return JD_ENOMEM;
@@ -448,7 +448,7 @@ jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future
 	return JD_OK;
 }
 
-/* --- Looking ---------------------------------------------------------------------------------- */
+/* --- Looking -------------------------------------------------------------------------------- */
 
 bool jd_task_is_finished(const struct jd_task *task)
 {
@@ -493,7 +493,7 @@ const char *jd_task_get_state(const struct jd_task *task)
 	return s & JD_TASK_SCHEDULED ? "scheduled" : "waiting";
 }
 
-/* --- All tasks of a scheduler ----------------------------------------------------------------- */
+/* --- All tasks of a scheduler --------------------------------------------------------------- */
 
 struct each_arg {
 	bool (*fn)(void *arg, const struct jd_runnable_info *info);

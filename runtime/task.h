@@ -13,17 +13,17 @@
  * Access: I immutable after new; S by the rules of the state word; H the owner of the handle.
  */
 struct jd_task {
-	struct jd_runnable runnable;      /* S: whoever holds the runnable */
-	jd_task_state state;              /* A */
-	struct jd_scheduler *scheduler;   /* I: one reference */
-	const struct jd_future_ops *ops;  /* I: of the future; valid after the future is gone */
-	struct jd_waker awaiter;          /* S: invariant 4 */
-	struct jd_registry_entry entry;   /* the registry's */
-	jd_label label;                   /* I */
-	const char *site;                 /* I */
-	int32_t status;                   /* S: as the result */
-	uint8_t kind;                     /* I: enum jd_task_kind */
-	bool taken;                       /* H: the result was handed out */
+	struct jd_runnable runnable;     /* S: whoever holds the runnable */
+	jd_task_state state;             /* A */
+	struct jd_scheduler *scheduler;  /* I: one reference */
+	const struct jd_future_ops *ops; /* I: of the future; valid after the future is gone */
+	struct jd_waker awaiter;         /* S: invariant 4 */
+	struct jd_registry_entry entry;  /* the registry's */
+	jd_label label;                  /* I */
+	const char *site;                /* I */
+	int32_t status;                  /* S: as the result */
+	uint8_t kind;                    /* I: enum jd_task_kind */
+	bool taken;                      /* H: the result was handed out */
 };
 
 #endif

@@ -20,33 +20,33 @@ struct jd_thread_pool;
 
 /* One thread. Access: T the thread itself, I immutable after start, L the pool's lock. */
 struct jd_pool_thread {
-	struct jd_thread_pool *pool;     /* I */
-	struct jd_worker *worker;        /* T: the worker it drives now, or NULL */
-	bool leave;                      /* T: do not wait for another job after this one */
-	struct jd_pool_thread *next;     /* L: in `threads` or `gone` */
-	struct jd_pool_thread **pprev;   /* L: in `threads` */
-	struct jd_runnable *first;       /* I: the job it was started for */
-	bool first_blocking;             /* I */
+	struct jd_thread_pool *pool;   /* I */
+	struct jd_worker *worker;      /* T: the worker it drives now, or NULL */
+	bool leave;                    /* T: do not wait for another job after this one */
+	struct jd_pool_thread *next;   /* L: in `threads` or `gone` */
+	struct jd_pool_thread **pprev; /* L: in `threads` */
+	struct jd_runnable *first;     /* I: the job it was started for */
+	bool first_blocking;           /* I */
 	struct jd_thread thread;
 };
 
 struct jd_thread_pool {
 	struct jd_lock lock;
-	_Atomic(uint32_t) wake;          /* A: futex word of idle threads, counts up */
+	_Atomic(uint32_t) wake;               /* A: futex word of idle threads, counts up */
 	const struct jd_allocator *allocator; /* I */
-	const char *name_prefix;         /* I */
-	unsigned blocking_max;           /* I: blocking jobs at once */
-	unsigned started;                /* L: threads started so far, for their names */
-	unsigned idle;                   /* L: threads that wait for a job */
-	unsigned queued;                 /* L: blocking jobs in line */
-	unsigned assigned;               /* L: of these, woken for a job but not yet up */
-	unsigned blocking;               /* L: blocking jobs that run */
-	struct jd_runnable *urgent;      /* L: workers to be driven */
-	struct jd_runnable *head;        /* L: blocking jobs in line */
-	struct jd_runnable **tail;       /* L */
-	struct jd_pool_thread *threads;  /* L: all alive */
-	struct jd_pool_thread *gone;     /* L: have left, to be joined */
-	bool closed;                     /* L */
+	const char *name_prefix;              /* I */
+	unsigned blocking_max;                /* I: blocking jobs at once */
+	unsigned started;                     /* L: threads started so far, for their names */
+	unsigned idle;                        /* L: threads that wait for a job */
+	unsigned queued;                      /* L: blocking jobs in line */
+	unsigned assigned;                    /* L: of these, woken for a job but not yet up */
+	unsigned blocking;                    /* L: blocking jobs that run */
+	struct jd_runnable *urgent;           /* L: workers to be driven */
+	struct jd_runnable *head;             /* L: blocking jobs in line */
+	struct jd_runnable **tail;            /* L */
+	struct jd_pool_thread *threads;       /* L: all alive */
+	struct jd_pool_thread *gone;          /* L: have left, to be joined */
+	bool closed;                          /* L */
 };
 
 /* The thread of some pool that the caller runs on, or NULL. */

@@ -15,9 +15,9 @@
 
 struct jd_timer_driver {
 	struct jd_lock lock;
-	bool closed;                               /* L */
-	JD_CACHE_ALIGNED _Atomic(uint64_t) next;   /* A: earliest deadline; written under lock */
-	struct jd_wheel wheel;                     /* L */
+	bool closed;                             /* L */
+	JD_CACHE_ALIGNED _Atomic(uint64_t) next; /* A: earliest deadline; written under lock */
+	struct jd_wheel wheel;                   /* L */
 };
 
 void jd_timer_driver_init(struct jd_timer_driver *driver, uint64_t now_ns);

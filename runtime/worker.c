@@ -12,7 +12,7 @@ static void count(_Atomic(uint64_t) *counter, uint64_t n)
 			      memory_order_relaxed);
 }
 
-/* --- The timekeeper's word: its index + 1 and its deadline in units, 0 for nobody --------------- */
+/* --- The timekeeper's word: its index + 1 and its deadline in units, 0 for nobody ----------- */
 
 #define JD_KEEPER_UNIT_NS 2048u /* as many as an index may have values, so that both fit */
 
@@ -32,7 +32,7 @@ static unsigned keeper_of(const struct jd_workers *all)
 			  JD_KEEPER_UNIT_NS);
 }
 
-/* --- Waking ------------------------------------------------------------------------------------ */
+/* --- Waking --------------------------------------------------------------------------------- */
 
 /* Wakes one sleeper, not the timekeeper if there is another; the caller has claimed a searcher. */
 static bool wake_any(struct jd_workers *all)
@@ -78,7 +78,7 @@ static void kick_keeper(struct jd_workers *all)
 		claimed = jd_idle_give_back(&all->idle);
 }
 
-/* --- Taking ------------------------------------------------------------------------------------ */
+/* --- Taking --------------------------------------------------------------------------------- */
 
 static void cancel_all(struct jd_runnable *list)
 {
@@ -195,7 +195,7 @@ static struct jd_runnable *take_local(struct jd_worker *w)
 	return r ? r : take_injected(w);
 }
 
-/* --- Searching and sleeping -------------------------------------------------------------------- */
+/* --- Searching and sleeping ----------------------------------------------------------------- */
 
 static bool stopping(const struct jd_workers *all)
 {
@@ -251,10 +251,9 @@ static uint64_t keep_time(struct jd_worker *w, uint64_t next)
 	do {
 		if (keeper && keeper_deadline(keeper) <= next / JD_KEEPER_UNIT_NS)
 			return JD_NEVER;
-	} while (!atomic_compare_exchange_weak_explicit(&all->keeper, &keeper,
-							keeper_word(w->index, next),
-							memory_order_relaxed,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&all->keeper, &keeper, keeper_word(w->index, next), memory_order_relaxed,
+		memory_order_relaxed));
 	return next;
 }
 
@@ -265,8 +264,7 @@ static void keep_time_no_more(struct jd_worker *w, uint64_t deadline)
 
 	if (deadline != JD_NEVER)
 		atomic_compare_exchange_strong_explicit(&w->all->keeper, &mine, 0,
-							memory_order_relaxed,
-							memory_order_relaxed);
+							memory_order_relaxed, memory_order_relaxed);
 }
 
 /* Sleeps until woken or needed; the worker is a searcher afterwards. */
@@ -319,7 +317,7 @@ static struct jd_runnable *find_work(struct jd_worker *w)
 	}
 }
 
-/* --- The loop ---------------------------------------------------------------------------------- */
+/* --- The loop ------------------------------------------------------------------------------- */
 
 static void drive_loop(struct jd_worker *w, struct jd_pool_thread *self)
 {
@@ -370,7 +368,7 @@ static void drive_cancel(struct jd_runnable *job)
 	JD_ASSERT(!"the job of driving a worker was cancelled");
 }
 
-/* --- From outside ------------------------------------------------------------------------------ */
+/* --- From outside --------------------------------------------------------------------------- */
 
 jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnable)
 {
@@ -456,7 +454,7 @@ struct jd_runnable *jd_workers_rest(struct jd_workers *all)
 	return NULL;
 }
 
-/* --- Life cycle -------------------------------------------------------------------------------- */
+/* --- Life cycle ----------------------------------------------------------------------------- */
 
 /* The others in the order in which they are tried: by distance, then by index after one's own. */
 static void order_victims(struct jd_worker *w, const struct jd_topology *topology)
@@ -466,9 +464,9 @@ static void order_victims(struct jd_worker *w, const struct jd_topology *topolog
 	for (unsigned distance = 0; distance <= JD_TOPOLOGY_FARTHEST; distance++) {
 		for (unsigned i = 1; i < n; i++) {
 			unsigned v = (w->index + i) % n;
-			unsigned d = topology ? jd_topology_distance(topology, w->index % cpus,
-								     v % cpus)
-					      : 0;
+			unsigned d =
+				topology ? jd_topology_distance(topology, w->index % cpus, v % cpus)
+					 : 0;
 
 			if (d == distance)
 				w->victims[at++] = v;
@@ -485,8 +483,8 @@ static jd_status worker_init(struct jd_worker *w, struct jd_workers *all, unsign
 	w->index = index;
 	w->rng = 0x9E3779B97F4A7C15ull * (index + 1);
 	w->drive = (struct jd_runnable)JD_RUNNABLE_INIT(&drive_ops);
-	w->victims = jd_memory_alloc(all->allocator, all->count * sizeof(unsigned),
-				     alignof(unsigned));
+	w->victims =
+		jd_memory_alloc(all->allocator, all->count * sizeof(unsigned), alignof(unsigned));
 	if (!w->victims)
 		return JD_ENOMEM;
 	order_victims(w, all->topology);
@@ -502,8 +500,8 @@ static jd_status worker_init(struct jd_worker *w, struct jd_workers *all, unsign
 }
 
 jd_status jd_workers_init(struct jd_workers *all, unsigned count_,
-			  const struct jd_allocator *allocator,
-			  const struct jd_topology *topology, struct jd_thread_pool *pool)
+			  const struct jd_allocator *allocator, const struct jd_topology *topology,
+			  struct jd_thread_pool *pool)
 {
 	all->count = count_;
 	all->search_max = count_ > 3 ? count_ / 2 : 1;

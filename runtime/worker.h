@@ -12,11 +12,12 @@
  * pointer that a runnable is given is a hint for the same reason: after a blocking call it may
  * belong to another thread.
  *
- * Timers: one sleeping worker, the timekeeper, sleeps until the next deadline only. A sleeper takes the post when it is free or its deadline is nearer.
- * Whoever arms an earlier timer on a foreign thread wakes the timekeeper, after the same kind of
- * RMW as a post (idle.h): so either it sees the keeper or the keeper sees the deadline. On a
- * worker that waits until the worker turns to its next runnable: if it goes to sleep instead, it
- * sees to the timer itself, and nobody need be woken.
+ * Timers: one sleeping worker, the timekeeper, sleeps until the next deadline only. A sleeper takes
+ * the post when it is free or when its deadline is nearer. Whoever arms an earlier timer on a
+ * foreign thread wakes the timekeeper, after the same kind of RMW as a post (idle.h): so either it
+ * sees the keeper or the keeper sees the deadline. On a worker that waits until the worker turns
+ * to its next runnable: if it goes to sleep instead, it sees to the timer itself, and nobody
+ * need be woken.
  */
 #include <jackdaw/scheduler.h>
 
@@ -54,25 +55,25 @@ struct jd_worker {
 
 /* What the workers of one scheduler share. */
 struct jd_workers {
-	struct jd_worker *workers;               /* I: count of them */
-	unsigned count;                          /* I */
-	unsigned search_max;                     /* I: searchers at once */
-	const struct jd_allocator *allocator;    /* I */
-	const struct jd_topology *topology;      /* I: for pinning; NULL: not pinned */
-	struct jd_thread_pool *pool;             /* I */
+	struct jd_worker *workers;            /* I: count of them */
+	unsigned count;                       /* I */
+	unsigned search_max;                  /* I: searchers at once */
+	const struct jd_allocator *allocator; /* I */
+	const struct jd_topology *topology;   /* I: for pinning; NULL: not pinned */
+	struct jd_thread_pool *pool;          /* I */
 	struct jd_reclaimer reclaimer;
 	struct jd_timer_driver timers;
-	struct jd_injector injector;             /* A */
-	JD_CACHE_ALIGNED struct jd_idle idle;    /* A */
-	_Atomic(uint32_t) rotor;                 /* A: where the next search for a sleeper starts */
-	_Atomic(uint32_t) stop;                  /* A: the loops end */
+	struct jd_injector injector;          /* A */
+	JD_CACHE_ALIGNED struct jd_idle idle; /* A */
+	_Atomic(uint32_t) rotor;              /* A: where the next search for a sleeper starts */
+	_Atomic(uint32_t) stop;               /* A: the loops end */
 	JD_CACHE_ALIGNED _Atomic(uint64_t) keeper; /* A: the timekeeper and its deadline */
 };
 
 /* topology NULL: no pinning. On an error nothing is left behind. */
 jd_status jd_workers_init(struct jd_workers *all, unsigned count,
-			  const struct jd_allocator *allocator,
-			  const struct jd_topology *topology, struct jd_thread_pool *pool);
+			  const struct jd_allocator *allocator, const struct jd_topology *topology,
+			  struct jd_thread_pool *pool);
 /* When no thread drives a worker any more and the deques are empty. */
 void jd_workers_fini(struct jd_workers *all);
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <jackdaw/ws_scheduler.h>
 
-#include <string.h>
+#include <stdio.h>
 
 #include "runtime/main_loop.h"
 #include "runtime/memory.h"
@@ -33,9 +33,9 @@ struct jd_ws_scheduler {
 	struct jd_thread_pool pool;
 	struct jd_main_loop main;
 	struct jd_lock lock;
-	struct ws_parked *parked;     /* L */
+	struct ws_parked *parked; /* L */
 	struct jd_workers workers;
-	char name[12];                /* I */
+	char name[12]; /* I */
 };
 
 static const struct jd_scheduler_ops ws_ops;
@@ -62,8 +62,7 @@ static bool advance_phase(struct jd_ws_scheduler *ws, enum ws_phase phase)
 	}
 	/* order: (S2) acq_rel - what came before the change; pairs with (S1). */
 	while (!atomic_compare_exchange_weak_explicit(&ws->phase, &old, (uint32_t)phase,
-						      memory_order_acq_rel,
-						      memory_order_relaxed));
+						      memory_order_acq_rel, memory_order_relaxed));
 	return true;
 }
 
@@ -82,7 +81,7 @@ static bool is_own_thread(const struct jd_ws_scheduler *ws)
 	return jd_pool_self && jd_pool_self->pool == &ws->pool;
 }
 
-/* --- Scheduling -------------------------------------------------------------------------------- */
+/* --- Scheduling ----------------------------------------------------------------------------- */
 
 static jd_status ws_schedule(struct jd_scheduler *base, struct jd_runnable *runnable)
 {
@@ -122,7 +121,7 @@ static jd_status ws_cancel_timer(struct jd_scheduler *base, struct jd_timer *tim
 	return jd_timer_driver_cancel(&ws_of(base)->workers.timers, timer);
 }
 
-/* --- Waiting ----------------------------------------------------------------------------------- */
+/* --- Waiting -------------------------------------------------------------------------------- */
 
 /* The main thread runs foreground work of other sessions while it waits. */
 static jd_status park_main(struct jd_ws_scheduler *ws, struct jd_parker *parker,
@@ -210,7 +209,7 @@ static void ws_unpark(struct jd_scheduler *base, struct jd_parker *parker)
 		jd_main_loop_kick(&ws->main);
 }
 
-/* --- Facts ------------------------------------------------------------------------------------- */
+/* --- Facts ---------------------------------------------------------------------------------- */
 
 static bool ws_is_main_thread(struct jd_scheduler *base)
 {
@@ -233,7 +232,7 @@ static void ws_dump(struct jd_scheduler *base, FILE *out)
 	jd_workers_dump(&ws->workers, out);
 }
 
-/* --- The main loop ----------------------------------------------------------------------------- */
+/* --- The main loop -------------------------------------------------------------------------- */
 
 /* The scheduler, if foreground work may be run by this thread at this moment. */
 static jd_status main_loop_check(struct jd_scheduler *base, struct jd_ws_scheduler **ws)
@@ -293,7 +292,7 @@ jd_status jd_main_loop_quit(struct jd_scheduler *scheduler)
 	return JD_OK;
 }
 
-/* --- Life cycle -------------------------------------------------------------------------------- */
+/* --- Life cycle ----------------------------------------------------------------------------- */
 
 static jd_status ws_close(struct jd_scheduler *base)
 {
@@ -322,7 +321,7 @@ static jd_status shutdown_check(struct jd_ws_scheduler *ws)
 }
 
 /*
- * In this order:
+ * The steps:
  *  1. Every schedule call is refused from now on. A runnable that a thread is just handing in
  *     goes into a queue before that queue is closed, or is refused by it; a task that is refused
  *     becomes an orphan of the registry.
@@ -416,7 +415,7 @@ static jd_status ws_init(struct jd_ws_scheduler *ws, const struct jd_ws_options 
 		return status;
 	ws->has_main = options->main_thread;
 	ws->pinned = options->pin;
-	strncpy(ws->name, options->name ? options->name : "jackdaw", 9);
+	snprintf(ws->name, sizeof(ws->name), "%.9s", options->name ? options->name : "jackdaw");
 	jd_main_loop_init(&ws->main, ws->has_main ? jd_thread_self() : 0);
 	jd_thread_pool_init(&ws->pool, allocator, ws->name,
 			    options->blocking_max ? options->blocking_max : JD_POOL_BLOCKING_MAX);
@@ -424,8 +423,8 @@ static jd_status ws_init(struct jd_ws_scheduler *ws, const struct jd_ws_options 
 	unsigned workers = options->workers ? options->workers : default_workers(ws->topology);
 
 	ws->base.num_cpus = workers;
-	return jd_workers_init(&ws->workers, workers, allocator,
-			       ws->pinned ? ws->topology : NULL, &ws->pool);
+	return jd_workers_init(&ws->workers, workers, allocator, ws->pinned ? ws->topology : NULL,
+			       &ws->pool);
 }
 
 jd_status jd_ws_scheduler_new(const struct jd_ws_options *options, struct jd_scheduler **out)
@@ -438,10 +437,10 @@ jd_status jd_ws_scheduler_new(const struct jd_ws_options *options, struct jd_sch
 		options = &defaults;
 	if (options->workers > JD_WORKERS_MAX || options->blocking_max > UINT16_MAX)
 		return JD_ERANGE;
-	const struct jd_allocator *allocator =
-		options->allocator ? options->allocator : jd_allocator_default();
-	struct jd_ws_scheduler *ws = jd_memory_zalloc(allocator, 1, sizeof(*ws),
-						      alignof(struct jd_ws_scheduler));
+	const struct jd_allocator *allocator = options->allocator ? options->allocator
+								  : jd_allocator_default();
+	struct jd_ws_scheduler *ws =
+		jd_memory_zalloc(allocator, 1, sizeof(*ws), alignof(struct jd_ws_scheduler));
 
 	if (!ws)
 		return JD_ENOMEM;

@@ -34,25 +34,25 @@ JD_BEGIN_DECLS
  * Status of a call, and of a finished future. Every code has one meaning, wherever it comes from.
  * JD_OK is zero, JD_PENDING is positive and no error, errors are negative.
  */
-#define JD_STATUS_MAP(X)                                                                    \
-	X(JD_PENDING, 1, "not ready yet; the waker given will be woken")                    \
-	X(JD_OK, 0, "ok")                                                                   \
-	X(JD_EINVAL, -1, "invalid argument")                                                \
-	X(JD_ENOMEM, -2, "out of memory")                                                   \
-	X(JD_ENOTSUP, -3, "not supported by this scheduler")                                \
-	X(JD_ECLOSED, -4, "closed: takes no new work")                                      \
-	X(JD_ECANCELED, -5, "cancelled before it could finish")                             \
-	X(JD_ETIMEDOUT, -6, "the deadline passed first")                                    \
-	X(JD_EALREADY, -7, "already finished, fired or cancelled")                          \
-	X(JD_EDEADLK, -8, "would wait for ever: nothing that could end the wait can run")   \
-	X(JD_EPERM, -9, "not allowed on this thread or in this state")                      \
-	X(JD_EAGAIN, -10, "the system has no thread to give now")                           \
-	X(JD_EWOULDBLOCK, -11, "would have to wait")                                        \
-	X(JD_ENOENT, -12, "no such id")                                                     \
-	X(JD_ECONSUMED, -13, "the result was taken before")                                 \
-	X(JD_EBUSY, -14, "still in use")                                                    \
-	X(JD_ERANGE, -15, "number out of the documented range")                             \
-	X(JD_EFAILED, -16, "the computation itself failed")                                 \
+#define JD_STATUS_MAP(X)                                                                  \
+	X(JD_PENDING, 1, "not ready yet; the waker given will be woken")                  \
+	X(JD_OK, 0, "ok")                                                                 \
+	X(JD_EINVAL, -1, "invalid argument")                                              \
+	X(JD_ENOMEM, -2, "out of memory")                                                 \
+	X(JD_ENOTSUP, -3, "not supported by this scheduler")                              \
+	X(JD_ECLOSED, -4, "closed: takes no new work")                                    \
+	X(JD_ECANCELED, -5, "cancelled before it could finish")                           \
+	X(JD_ETIMEDOUT, -6, "the deadline passed first")                                  \
+	X(JD_EALREADY, -7, "already finished, fired or cancelled")                        \
+	X(JD_EDEADLK, -8, "would wait for ever: nothing that could end the wait can run") \
+	X(JD_EPERM, -9, "not allowed on this thread or in this state")                    \
+	X(JD_EAGAIN, -10, "the system has no thread to give now")                         \
+	X(JD_EWOULDBLOCK, -11, "would have to wait")                                      \
+	X(JD_ENOENT, -12, "no such id")                                                   \
+	X(JD_ECONSUMED, -13, "the result was taken before")                               \
+	X(JD_EBUSY, -14, "still in use")                                                  \
+	X(JD_ERANGE, -15, "number out of the documented range")                           \
+	X(JD_EFAILED, -16, "the computation itself failed")                               \
 	X(JD_ENONDET, -17, "the test was not deterministic")
 
 typedef enum jd_status {
@@ -125,7 +125,7 @@ JD_API const struct jd_allocator *jd_allocator_default(void);
 #define jd_container_of(ptr, type, member) \
 	(reinterpret_cast<type *>(reinterpret_cast<char *>(ptr) - offsetof(type, member)))
 #else
-#define jd_container_of(ptr, type, member)                                       \
+#define jd_container_of(ptr, type, member) \
 	((type *)((char *)(1 ? (ptr) : &((type *)0)->member) - offsetof(type, member)))
 #endif
 

@@ -16,7 +16,7 @@ struct jd_runnable;
 struct jd_scheduler;
 struct jd_timer;
 
-/* --- Runnables: one unit of work, embedded in what it belongs to ------------------------------ */
+/* --- Runnables: one unit of work, embedded in what it belongs to ---------------------------- */
 
 /* What people are told about a runnable: in dumps, deadlock reports, traces. */
 struct jd_runnable_info {
@@ -63,7 +63,10 @@ struct jd_runnable {
 	uint32_t _reserved;
 };
 
-#define JD_RUNNABLE_INIT(ops_) {(ops_), NULL, 0, 0, 0}
+#define JD_RUNNABLE_INIT(ops_)        \
+	{                             \
+		(ops_), NULL, 0, 0, 0 \
+	}
 
 static inline void jd_runnable_run(struct jd_runnable *runnable, struct jd_worker *worker)
 {
@@ -75,7 +78,7 @@ static inline void jd_runnable_cancel(struct jd_runnable *runnable)
 	runnable->ops->cancel(runnable);
 }
 
-/* --- Timers: a runnable that is scheduled at an instant ---------------------------------- */
+/* --- Timers: a runnable that is scheduled at an instant ------------------------------------- */
 
 /*
  * Memory of one armed timer, embedded by its user. Zero it before its first use. It may be armed
@@ -92,7 +95,7 @@ struct jd_timer {
 	uint32_t _slot;
 };
 
-/* --- The operations ---------------------------------------- */
+/* --- The operations ------------------------------------------------------------------------- */
 
 /*
  * Rules for every member:
@@ -186,11 +189,11 @@ struct jd_scheduler_ops {
 /* What an observer (a tracer, a test) is told. task may be NULL for JD_EVENT_UNPARK. */
 enum jd_event {
 	JD_EVENT_SPAWN,
-	JD_EVENT_WAKE,        /* somebody calls a waker of the task */
-	JD_EVENT_WAKER_DROP,  /* somebody gives up a waker of the task */
-	JD_EVENT_POLL,        /* a poll begins */
-	JD_EVENT_PARKED,      /* a poll ended pending */
-	JD_EVENT_FINISH,      /* the future is gone: finished or cancelled */
+	JD_EVENT_WAKE,       /* somebody calls a waker of the task */
+	JD_EVENT_WAKER_DROP, /* somebody gives up a waker of the task */
+	JD_EVENT_POLL,       /* a poll begins */
+	JD_EVENT_PARKED,     /* a poll ended pending */
+	JD_EVENT_FINISH,     /* the future is gone: finished or cancelled */
 	JD_EVENT_UNPARK,
 };
 

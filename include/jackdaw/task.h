@@ -43,8 +43,7 @@ struct jd_task_options {
  * caller owns *runnable (schedule, run or cancel it once) and *task.
  * JD_ENOMEM, JD_EINVAL (NULL, size too small, foreground without session).
  */
-JD_API JD_MUST_CHECK jd_status jd_task_new(struct jd_scheduler *scheduler,
-					   struct jd_future *future,
+JD_API JD_MUST_CHECK jd_status jd_task_new(struct jd_scheduler *scheduler, struct jd_future *future,
 					   const struct jd_task_options *options,
 					   struct jd_runnable **runnable, struct jd_task **task);
 
@@ -128,7 +127,7 @@ struct jd_task_future {
 };
 JD_API void jd_task_future_init(struct jd_task_future *self, struct jd_task *task);
 
-/* --- Blocking ---------------------------------------- */
+/* --- Blocking ------------------------------------------------------------------------------- */
 
 /*
  * Polls the future on this thread until it ends, waiting in between as the scheduler's park does;
