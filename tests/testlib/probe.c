@@ -78,6 +78,8 @@ static void waker_clone(void *data)
 	struct probe_waker *self = data;
 
 	probe_add(&self->refs);
+	if (self->on_clone)
+		self->on_clone(self);
 }
 
 static void waker_drop(void *data)

@@ -49,9 +49,10 @@ bool probe_result_drop(struct probe_result *result);
 
 /* A waker that counts; outlives its copies. A atomic. */
 struct probe_waker {
-	_Atomic(unsigned) wakes;                   /* A */
-	_Atomic(unsigned) refs;                    /* A: wakers out there */
-	void (*on_wake)(struct probe_waker *self); /* may be NULL */
+	_Atomic(unsigned) wakes;                    /* A */
+	_Atomic(unsigned) refs;                     /* A: wakers out there */
+	void (*on_wake)(struct probe_waker *self);  /* may be NULL */
+	void (*on_clone)(struct probe_waker *self); /* may be NULL */
 	void *arg;
 };
 

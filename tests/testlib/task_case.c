@@ -3,6 +3,7 @@
 #include "tests/testlib/task_case.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int task_case_setup(void **state)
 {
@@ -21,10 +22,31 @@ int task_case_setup(void **state)
 	return 0;
 }
 
+static bool count_held(void *arg, const struct jd_runnable_info *info)
+{
+	*(unsigned *)arg += !strcmp(info->state, "scheduled") || !strcmp(info->state, "running");
+	return true;
+}
+
+/*
+ * Destroy waits for runnables that are in somebody's hands. A test that failed half way may have
+ * left one in a variable: then leak the scheduler instead of hanging.
+ */
+static jd_status destroy(struct task_case *tc)
+{
+	struct jd_runnable *runnable;
+	unsigned held = 0;
+
+	while ((runnable = hand_pop(tc->hand)))
+		jd_runnable_cancel(runnable);
+	jd_scheduler_each_task(tc->scheduler, count_held, &held);
+	return held ? JD_EBUSY : jd_scheduler_destroy(tc->scheduler);
+}
+
 int task_case_teardown(void **state)
 {
 	struct task_case *tc = *state;
-	jd_status status = tc->hand ? jd_scheduler_destroy(tc->scheduler) : JD_OK;
+	jd_status status = tc->hand ? destroy(tc) : JD_OK;
 	const char *wrong = NULL;
 
 	jd_waker_drop(&tc->waker);

@@ -12,7 +12,7 @@
 #include "platform/platform.h"
 #include "tests/testlib/task_case.h"
 
-#define ROUNDS 10000u
+#define ROUNDS 3000u
 
 /* --- The second thread ----------------------------------------------------------------------- */
 

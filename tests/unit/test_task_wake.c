@@ -5,6 +5,7 @@
  * Continues test_task.c: same cases, same counters. "During the run" is forced: the poll runs on a
  * second thread and stands at a gate while this thread wakes, cancels, detaches or joins.
  */
+#include "runtime/task_state.h"
 #include "tests/conformance/gate.h"
 #include "tests/testlib/task_case.h"
 
@@ -316,6 +317,76 @@ static void join_and_cancel(void **state)
 	assert_counts(tc, 0, 1, 1, 0);
 }
 
+static void run_it(struct probe_waker *waker)
+{
+	struct task_case *tc = waker->arg;
+
+	waker->on_clone = NULL;
+	jd_runnable_run(tc->runnable, NULL);
+}
+
+static void cancel_it(struct probe_waker *waker)
+{
+	struct task_case *tc = waker->arg;
+
+	waker->on_clone = NULL;
+	jd_runnable_cancel(tc->runnable);
+}
+
+/* The task ends at the very moment at which the awaiter is stored: the awaiter must learn it. */
+static void end_during_registration(void **state)
+{
+	struct task_case *tc = *state;
+
+	tc->awaiter.on_clone = run_it;
+	tc->awaiter.arg = tc;
+	task_case_new(tc);
+	jd_status status = task_case_await(tc);
+
+	assert_true(status == JD_OK || (status == JD_PENDING && WAKES(tc) == 1));
+	if (status == JD_PENDING)
+		assert_int_equal(task_case_await(tc), JD_OK);
+	jd_task_detach(tc->task);
+	assert_counts(tc, 1, 1, 1, 1);
+}
+
+static void cancel_during_registration(void **state)
+{
+	struct task_case *tc = *state;
+
+	tc->awaiter.on_clone = cancel_it;
+	tc->awaiter.arg = tc;
+	task_case_new(tc);
+	jd_status status = task_case_await(tc);
+
+	assert_true(status == JD_ECANCELED || (status == JD_PENDING && WAKES(tc) == 1));
+	assert_int_equal(task_case_await(tc), JD_ECANCELED);
+	jd_task_detach(tc->task);
+	assert_counts(tc, 0, 1, 1, 0);
+}
+
+/* Whoever comes second leaves the awaiter's slot to the first, both ways round. */
+static void second_comer_leaves_the_slot(void **state)
+{
+	jd_task_state word;
+
+	(void)state;
+	atomic_init(&word, JD_TASK_STATE_NEW | JD_TASK_AWAITER);
+	assert_true(jd_task_state_notify_begin(&word));
+	assert_false(jd_task_state_register_begin(&word));
+	assert_false(jd_task_state_notify_begin(&word));
+	jd_task_state_notify_end(&word);
+	assert_int_equal(jd_task_state_load(&word), JD_TASK_STATE_NEW);
+	assert_true(jd_task_state_register_begin(&word));
+	assert_false(jd_task_state_notify_begin(&word));
+	assert_false(jd_task_state_register_end(&word));
+	jd_task_state_register_abort(&word);
+	assert_int_equal(jd_task_state_load(&word), JD_TASK_STATE_NEW);
+	assert_true(jd_task_state_register_begin(&word));
+	assert_true(jd_task_state_register_end(&word));
+	assert_int_equal(jd_task_state_load(&word), JD_TASK_STATE_NEW | JD_TASK_AWAITER);
+}
+
 /* --- Wakers ---------------------------------------------------------------------------------- */
 
 static void waker_clone_chain(void **state)
@@ -497,6 +568,9 @@ int main(void)
 		CASE(error_joined_during_run),
 		CASE(error_cancelled_during_run),
 		CASE(join_and_cancel),
+		CASE(end_during_registration),
+		CASE(cancel_during_registration),
+		CASE(second_comer_leaves_the_slot),
 		CASE(waker_clone_chain),
 		CASE(wake_dropped),
 		CASE(wake_completed),
