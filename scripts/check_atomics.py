@@ -64,7 +64,8 @@ class Checker:
     def comment(self, where, lines, first, last, text):
         """One comment block: its labels and pairs. True when it holds an 'order:'."""
         text = re.sub(r"\n\s*\*?", " ", text).strip("/* ")
-        marks = list(ORDER.finditer(text))
+        # Without a label only a comment's first word counts: "in this order:" is prose.
+        marks = [m for m in ORDER.finditer(text) if m[1] or not m.start()]
         for m, end in zip(marks, [n.start() for n in marks[1:]] + [len(text)]):
             reason = text[m.end():end].strip(" */")
             label = m[1]

@@ -22,9 +22,9 @@ import sys
 MAY = {"platform": set(), "deque": {"platform"}, "timers": {"platform"},
        "runtime": {"platform", "deque", "timers"}}
 PURE = ("deque", "timers")
-PURE_MAY_USE = {"memcpy", "memmove", "memset", "memcmp", "fprintf", "fputs", "fputc", "fwrite",
-                "snprintf", "__fprintf_chk", "__snprintf_chk", "__stack_chk_fail",
-                "_GLOBAL_OFFSET_TABLE_"}
+PURE_MAY_USE = {"memcpy", "memmove", "memset", "memcmp", "fprintf", "vfprintf", "fputs", "fputc",
+                "fwrite", "snprintf", "__fprintf_chk", "__vfprintf_chk", "__snprintf_chk",
+                "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_"}
 DEFINED = set("TDBRVWCSG")  # nm: external definitions (u: unique, also C and small-data kinds)
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 

@@ -48,6 +48,8 @@ CLEAN = {
     "deque/deque.c": c("deque.c", """#include "deque/deque.h"
 #include "platform/platform.h"
 
+/* In this order: prose, no label. */
+
 int jd_deque(_Atomic(int) *a)
 {
 	/* order: (P1) release - what was written before is seen by the reader;
