@@ -67,8 +67,9 @@ static inline bool jd_injector_is_mark(const struct jd_injector *in, const struc
 }
 
 /* Prepends the chain first..last, linked newest to oldest. */
-static inline enum jd_injector_found jd_injector_push_chain(struct jd_injector *in, struct jd_runnable *newest,
-					  struct jd_runnable *oldest)
+static inline enum jd_injector_found jd_injector_push_chain(struct jd_injector *in,
+							    struct jd_runnable *newest,
+							    struct jd_runnable *oldest)
 {
 	struct jd_runnable *head = atomic_load_explicit(&in->head, memory_order_relaxed);
 
@@ -86,7 +87,8 @@ static inline enum jd_injector_found jd_injector_push_chain(struct jd_injector *
 }
 
 /* Adds one runnable. Lock-free. */
-static inline enum jd_injector_found jd_injector_push(struct jd_injector *in, struct jd_runnable *runnable)
+static inline enum jd_injector_found jd_injector_push(struct jd_injector *in,
+						      struct jd_runnable *runnable)
 {
 	return jd_injector_push_chain(in, runnable, runnable);
 }

@@ -233,7 +233,7 @@ static void slot_sort(struct jd_wheel *wheel, unsigned level, unsigned digit)
 	wheel->stale[level] &= ~bit;
 }
 
-/* --- Expiring ---------------------------------------------------------------------------------- */
+/* --- Expiring --------------------------------------------------------------------------------- */
 
 /* The whole slot is due: it leaves the wheel in order. */
 static void take_slot(struct jd_wheel *wheel, unsigned level, unsigned digit, struct chain *due)
@@ -325,7 +325,7 @@ static void expire(struct jd_wheel *wheel, uint64_t now_ns, struct chain *due)
 		split_current(wheel, due);
 }
 
-/* --- The interface ------------------------------------------------------------------------------ */
+/* --- The interface ---------------------------------------------------------------------------- */
 
 void jd_wheel_init(struct jd_wheel *wheel, uint64_t now_ns, unsigned shift)
 {

@@ -73,9 +73,9 @@ struct jd_wheel {
 };
 
 /*
- * Of struct jd_timer, _next, _prev, _deadline_ns and _slot belong to the wheel while the timer is in
- * one; outside, _slot is 0 (zeroed memory will do) and the others are free. The wheel never touches
- * the remaining fields.
+ * Of struct jd_timer, _next, _prev, _deadline_ns and _slot belong to the wheel while the timer is
+ * in one; outside, _slot is 0 (zeroed memory will do) and the others are free. The wheel never
+ * touches the remaining fields.
  */
 
 /* Empty, at the instant now_ns. shift: 0 .. JD_WHEEL_SHIFT_MAX. Nothing to undo at the end. */
@@ -105,9 +105,9 @@ uint64_t jd_wheel_next_deadline(struct jd_wheel *wheel);
 
 /*
  * Moves to now_ns and takes out exactly the timers with deadline <= now_ns: *expired is their list
- * by _next, ended by NULL, ordered by deadline, equal ones by insertion. Returns how many. Time that
- * goes back (now_ns < the wheel's now) counts as standing still. Whoever walks the list reads _next
- * before it lets go of a timer.
+ * by _next, ended by NULL, ordered by deadline, equal ones by insertion. Returns how many. Time
+ * that goes back (now_ns < the wheel's now) counts as standing still. Whoever walks the list reads
+ * _next before it lets go of a timer.
  */
 size_t jd_wheel_advance(struct jd_wheel *wheel, uint64_t now_ns, struct jd_timer **expired);
 

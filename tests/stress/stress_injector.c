@@ -175,7 +175,7 @@ static void test_each_runnable_exactly_once_in_order(void **state)
 		jd_thread_join(&takers[i].thread);
 	assert_int_equal(atomic_load_explicit(&errors, memory_order_relaxed), 0);
 	assert_true(jd_injector_empty(&in));
-	/* Rising numbers in each taker, the right count and the right sum: none twice, none lost. */
+	/* Rising numbers in each taker, the right count and sum: none twice, none lost. */
 	for (int p = 0; p < PRODUCERS; p++) {
 		uint64_t count = 0, sum = 0;
 
