@@ -78,7 +78,7 @@ struct bench_contender {
 	struct jd_scheduler *(*make)(unsigned workers, const char **why);
 };
 
-#define BENCH_CONTENDERS(X)
+#define BENCH_CONTENDERS(X) X(ws)
 
 #define BENCH_CONTENDER_DECLARE(name) extern const struct bench_contender c_##name;
 BENCH_CONTENDERS(BENCH_CONTENDER_DECLARE)
