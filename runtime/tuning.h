@@ -6,6 +6,16 @@
 /* Tries of a lock before sleeping, each about 25 ns. Critical sections are a few dozen ns. */
 #define JD_LOCK_SPINS 40
 
+/* Looks at a timer that fires while its sleep is dropped, before waiting in the kernel: it needs
+ * some ten instructions, unless its thread was preempted there. */
+#define JD_SLEEP_SPINS 100
+
+/* Wakers collected under a lock before it is released to wake them; each 16 bytes of stack. */
+#define JD_WAKE_BATCH 16
+
+/* Bytes of items in one chunk of a channel's queue, when at least one item fits. */
+#define JD_ITEM_CHUNK_BYTES 1008
+
 /* Shards of the list of live tasks, a power of two: so many spawns can go on at once. */
 #define JD_REGISTRY_SHARDS 16
 

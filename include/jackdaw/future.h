@@ -131,6 +131,16 @@ static inline void jd_future_drop(struct jd_future *future)
 		future->ops->drop(future);
 }
 
+/*
+ * Who drops the futures that a combinator drives. Borrowed ones stay the caller's: they may be
+ * polled further by themselves and must outlive the combinator. Owned ones are dropped by it as
+ * soon as it does not need them any more, at the latest when it is dropped itself.
+ */
+enum jd_ownership {
+	JD_BORROW,
+	JD_OWN,
+};
+
 JD_END_DECLS
 
 #endif

@@ -142,6 +142,7 @@ struct jd_scheduler_ops {
 	/*
 	 * JD_OK: it will not fire, the runnable is the caller's again, the memory is free.
 	 * JD_EALREADY: it fired (its runnable runs, ran or was cancelled) or never was armed.
+	 * Nothing else, also during and after shutdown.
 	 * The owner of a JD_RUNNABLE_INLINE may wait, after JD_EALREADY, until its run or cancel
 	 * has been called. So timers are claimed one by one, also those that are due together or
 	 * are cancelled at shutdown: once cancel_timer would say JD_EALREADY for one, the thread
