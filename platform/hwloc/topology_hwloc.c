@@ -100,8 +100,7 @@ static jd_status topology_fill(hwloc_topology_t native, const struct jd_allocato
 	return JD_OK;
 }
 
-jd_status jd_topology_discover(const struct jd_allocator *allocator,
-			       struct jd_topology **topology)
+jd_status jd_topology_discover(const struct jd_allocator *allocator, struct jd_topology **topology)
 {
 	hwloc_topology_t native = native_load();
 	int cpus = native ? hwloc_get_nbobjs_by_type(native, HWLOC_OBJ_PU) : 0;

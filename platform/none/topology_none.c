@@ -3,8 +3,7 @@
 #include "platform/cpu.h"
 #include "platform/topology.h"
 
-jd_status jd_topology_discover(const struct jd_allocator *allocator,
-			       struct jd_topology **topology)
+jd_status jd_topology_discover(const struct jd_allocator *allocator, struct jd_topology **topology)
 {
 	return jd_topology_flat(allocator, topology);
 }

@@ -17,10 +17,10 @@
  * O the starting thread only.
  */
 struct posix_thread {
-	pthread_t handle;       /* O */
-	void (*fn)(void *arg);  /* I */
-	void *arg;              /* I */
-	char name[16];          /* I */
+	pthread_t handle;      /* O */
+	void (*fn)(void *arg); /* I */
+	void *arg;             /* I */
+	char name[16];         /* I */
 };
 
 _Static_assert(sizeof(struct posix_thread) <= sizeof(struct jd_thread), "jd_thread is too small");

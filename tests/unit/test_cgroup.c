@@ -99,7 +99,8 @@ static void test_mount_lines(void **state)
 
 	(void)state;
 	assert_true(jd_cgroup_parse_mount("32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup "
-					  "cgroup rw,cpu,cpuacct", 1, root, point));
+					  "cgroup rw,cpu,cpuacct",
+					  1, root, point));
 	assert_string_equal(root, "/");
 	assert_string_equal(point, "/sys/fs/cgroup/cpu");
 	assert_true(jd_cgroup_parse_mount("41 31 0:38 /x /m rw shared:4 master:2 - cgroup2 none rw",
@@ -112,13 +113,13 @@ static void test_mount_lines(void **state)
 	assert_string_equal(point, "/c\\\td");
 
 	/* another controller, another version, another file system, not a mount line at all */
-	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup cgroup rw,cpuset", 1, root,
-					   point));
+	assert_false(
+		jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup cgroup rw,cpuset", 1, root, point));
 	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup2 cgroup2 rw", 1, root, point));
-	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup cgroup rw,cpu", 2, root,
-					   point));
-	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - tmpfs cgroup rw,cpu", 1, root,
-					   point));
+	assert_false(
+		jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup cgroup rw,cpu", 2, root, point));
+	assert_false(
+		jd_cgroup_parse_mount("1 2 0:3 / /m rw - tmpfs cgroup rw,cpu", 1, root, point));
 	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup", 1, root, point));
 	assert_false(jd_cgroup_parse_mount("1 2 0:3 / - cgroup2 a b", 2, root, point));
 	assert_false(jd_cgroup_parse_mount("1 - cgroup2 a b c d e", 2, root, point));

@@ -16,7 +16,9 @@
 
 #include "platform/platform.h"
 
-enum { THREADS = 8 };
+enum {
+	THREADS = 8
+};
 
 /* --- Threads ------------------------------------------------------------------------------ */
 
@@ -120,10 +122,10 @@ static void test_thread_ids_are_unique(void **state)
 
 /* N threads that sleep while word is 0 and then count themselves. Access: A atomic. */
 struct sleepers {
-	_Atomic(uint32_t) word;    /* A */
-	_Atomic(uint32_t) ready;   /* A: about to sleep */
-	_Atomic(uint32_t) awake;   /* A */
-	_Atomic(uint32_t) wrong;   /* A: statuses that may not be */
+	_Atomic(uint32_t) word;  /* A */
+	_Atomic(uint32_t) ready; /* A: about to sleep */
+	_Atomic(uint32_t) awake; /* A */
+	_Atomic(uint32_t) wrong; /* A: statuses that may not be */
 	struct jd_thread thread[THREADS];
 };
 
