@@ -113,7 +113,7 @@ class Checker:
                      for x, w, n in self.pairs if x not in self.labels]
 
 
-def main(root, show):
+def main(root, show=False):
     check = Checker()
     files = sorted(p for d in FOLDERS for p in (root / d).rglob("*") if p.suffix in (".c", ".h"))
     for f in files:

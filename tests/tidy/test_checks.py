@@ -6,6 +6,9 @@
 Each row below changes one thing in a small clean tree and names the message the check must print
 (and exit 1 with). The clean tree itself, and what only looks like a violation, must pass.
 """
+import contextlib
+import importlib
+import io
 import os
 import pathlib
 import subprocess
@@ -14,6 +17,7 @@ import tempfile
 import unittest
 
 SCRIPTS = pathlib.Path(sys.argv.pop(1)).resolve()
+sys.path.insert(0, str(SCRIPTS))
 SPDX = "SPDX-License-Identifier: " + "Apache-2.0"
 CC = os.environ.get("CC", "cc")
 
@@ -235,8 +239,16 @@ class Tree:
         self.dir.cleanup()
 
     def run(self, check, *args):
+        """The check as a user starts it."""
         return subprocess.run([sys.executable, SCRIPTS / f"{check}.py", self.root, *args],
                               capture_output=True, text=True)
+
+    def call(self, check):
+        """The same without the start-up of an interpreter: (exit status, output)."""
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            bad = importlib.import_module(check).main(self.root.resolve())
+        return int(bad), out.getvalue()
 
 
 class Checks(unittest.TestCase):
@@ -244,11 +256,16 @@ class Checks(unittest.TestCase):
         with self.subTest(check=check, planted="nothing"):
             done = Tree().run(check)
             self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        with self.subTest(check=check, planted="the first, by the command line"):
+            _, path, change, message = table[0]
+            done = Tree(path, change).run(check)
+            self.assertEqual((done.returncode, done.stderr), (1, ""), done.stdout)
+            self.assertIn(message, done.stdout)
         for what, path, change, message in table:
             with self.subTest(check=check, planted=what):
-                done = Tree(path, change).run(check)
-                self.assertEqual((done.returncode, done.stderr), (1, ""), done.stdout)
-                self.assertIn(message, done.stdout)
+                status, output = Tree(path, change).call(check)
+                self.assertEqual(status, 1, output)
+                self.assertIn(message, output)
 
     def test_layers(self):
         self.expect("check_layers", LAYERS)
