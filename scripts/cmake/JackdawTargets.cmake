@@ -12,8 +12,6 @@ set_property(GLOBAL PROPERTY JD_LAYERS "")
 set(JD_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual
 	-Wwrite-strings)
 set(JD_WARNINGS_C ${JD_WARNINGS} -Wstrict-prototypes -Wmissing-prototypes)
-# An atomic used without an explicit order is seq_cst; only clang can tell.
-set(JD_WARNINGS_CLANG -Watomic-implicit-seq-cst)
 
 # Language level, warnings and visibility of everything that is ours.
 function(jd_set_defaults target)
@@ -24,7 +22,6 @@ function(jd_set_defaults target)
 		VISIBILITY_INLINES_HIDDEN ON)
 	target_compile_options(${target} PRIVATE
 		"$<$<COMPILE_LANG_AND_ID:C,GNU,Clang,AppleClang>:${JD_WARNINGS_C}>"
-		"$<$<COMPILE_LANG_AND_ID:C,Clang,AppleClang>:${JD_WARNINGS_CLANG}>"
 		"$<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:${JD_WARNINGS}>"
 		"$<$<BOOL:${JACKDAW_WERROR}>:-Werror>")
 	if(JACKDAW_CHECKED)
@@ -49,7 +46,9 @@ function(jd_add_layer name)
 	target_include_directories(${target} PRIVATE "${JD_ROOT}" "${JD_ROOT}/include")
 	target_compile_definitions(${target} PRIVATE JACKDAW_BUILDING ${arg_DEFINITIONS})
 	target_compile_options(${target} PRIVATE
-		-ftls-model=initial-exec -fno-semantic-interposition)
+		-ftls-model=initial-exec -fno-semantic-interposition
+		# 'x = y' on an atomic is seq_cst silently; only clang can tell.
+		"$<$<COMPILE_LANG_AND_ID:C,Clang,AppleClang>:-Watomic-implicit-seq-cst>")
 	target_link_libraries(${target} PRIVATE ${arg_LIBS})
 	set_property(GLOBAL APPEND PROPERTY JD_LAYERS ${target})
 	set_property(GLOBAL APPEND PROPERTY JD_LAYER_LIBS ${arg_LIBS})
