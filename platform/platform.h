@@ -52,6 +52,24 @@ jd_status jd_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, uint64_t dea
 void jd_futex_wake_one(_Atomic(uint32_t) *word);
 void jd_futex_wake_all(_Atomic(uint32_t) *word);
 
+/* --- A pollable event -------------------------------------------------------------------------
+ * For event loops that are not ours: a descriptor that is readable while the event is set. */
+
+struct jd_pollable {
+	int _fd;
+};
+
+/* Not set. JD_EAGAIN: no descriptor to be had. */
+jd_status jd_pollable_init(struct jd_pollable *event);
+void jd_pollable_fini(struct jd_pollable *event);
+
+/* Sets it, which wakes whoever polls. Never blocks; setting twice is setting once. */
+void jd_pollable_set(struct jd_pollable *event);
+void jd_pollable_clear(struct jd_pollable *event);
+
+/* For poll, epoll and the like; only to be polled for reading. Valid until fini. */
+int jd_pollable_fd(const struct jd_pollable *event);
+
 /* --- Time --------------------------------------------------------------------------------- */
 
 /* Monotonic, ns, never goes back, unaffected by clock adjustment; stands still during suspend. */

@@ -55,6 +55,16 @@ JD_API jd_status jd_main_loop_run(struct jd_scheduler *scheduler);
 /* Runs the foreground work that is ready, at most for budget_ns (but one at least); as above. */
 JD_API jd_status jd_main_loop_dispatch(struct jd_scheduler *scheduler, uint64_t budget_ns);
 
+/*
+ * For a main thread that waits in an event loop of its own (epoll, GLib, libuv): *fd is readable
+ * while there is foreground work. Poll it for reading, level-triggered, and call
+ * jd_main_loop_dispatch when it is; work that exceeds the budget leaves it readable. Any number of
+ * posts between two dispatches cost one wake-up. The descriptor belongs to the scheduler and is
+ * closed with its memory; remove it from the loop before jd_scheduler_destroy. Main thread; always
+ * the same descriptor. JD_EAGAIN: the system gave none; else as jd_main_loop_run.
+ */
+JD_API jd_status jd_main_loop_fd(struct jd_scheduler *scheduler, int *fd);
+
 /* Makes the current jd_main_loop_run return, or the next one if none is. Any thread. */
 JD_API jd_status jd_main_loop_quit(struct jd_scheduler *scheduler);
 
