@@ -23,6 +23,8 @@ struct jd_parker {
 	_Atomic(uint32_t) word;         /* A */
 	_Atomic(uint32_t) refs;         /* A */
 	struct jd_scheduler *scheduler; /* I: one reference */
+	uint64_t test_deadline_ns;      /* O: the test scheduler's: the timed wait that has ... */
+	uint64_t test_ticks;            /* O: ... so many steps left */
 };
 
 /*

@@ -46,4 +46,19 @@
 /* Width of a slot of the lowest level of the timer wheel, log2 ns: 65.5 us. */
 #define JD_TIMER_WHEEL_SHIFT 16
 
+/* Slots of a queue of the test scheduler at the start; doubles when full. */
+#define JD_TEST_QUEUE_SLOTS 64
+
+/* Slots of its map of sessions at the start, a power of two; doubles when half full. */
+#define JD_TEST_SESSION_SLOTS 16
+
+/* Steps it may let pass, at most, until a wait that ended is noticed: enough to see reorderings. */
+#define JD_TEST_BLOCK_STEPS 7
+
+/* Steps of a test before it is taken for a livelock: some ten seconds. */
+#define JD_TEST_MAX_STEPS 100000000
+
+/* Real time a test may sleep when parking is allowed and nothing comes, ns. */
+#define JD_TEST_PARK_LIMIT (15 * JD_SEC)
+
 #endif
