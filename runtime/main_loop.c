@@ -4,7 +4,8 @@
 
 enum {
 	MAIN_AWAKE,
-	MAIN_SLEEPING,
+	MAIN_SLEEPING, /* on the word */
+	MAIN_POLLED,   /* somewhere in the host's loop: set the event */
 	MAIN_NOTIFIED,
 };
 
@@ -54,6 +55,14 @@ void jd_main_loop_init(struct jd_main_loop *loop, uint64_t thread)
 	loop->current = 0;
 	loop->frames = NULL;
 	list_init(&loop->ready);
+	loop->polled = false;
+}
+
+void jd_main_loop_fini(struct jd_main_loop *loop)
+{
+	if (loop->polled)
+		jd_pollable_fini(&loop->event);
+	loop->polled = false;
 }
 
 jd_status jd_main_loop_post(struct jd_main_loop *loop, struct jd_runnable *runnable,
@@ -69,10 +78,13 @@ jd_status jd_main_loop_post(struct jd_main_loop *loop, struct jd_runnable *runna
 void jd_main_loop_kick(struct jd_main_loop *loop)
 {
 	/* order: (M1) acq_rel - what was posted, to the one who finds NOTIFIED; pairs with (M2),
-	 * (M3), (M4). */
-	if (atomic_exchange_explicit(&loop->word, MAIN_NOTIFIED, memory_order_acq_rel) ==
-	    MAIN_SLEEPING)
+	 * (M3), (M4), (M5). */
+	uint32_t old = atomic_exchange_explicit(&loop->word, MAIN_NOTIFIED, memory_order_acq_rel);
+
+	if (old == MAIN_SLEEPING)
 		jd_futex_wake_one(&loop->word);
+	else if (old == MAIN_POLLED)
+		jd_pollable_set(&loop->event);
 }
 
 bool jd_main_loop_here(const struct jd_main_loop *loop)
@@ -148,6 +160,41 @@ void jd_main_loop_sleep(struct jd_main_loop *loop, uint64_t deadline_ns)
 		if (jd_futex_wait(&loop->word, MAIN_SLEEPING, deadline_ns) == JD_ETIMEDOUT)
 			break;
 	}
+}
+
+jd_status jd_main_loop_poll_with(struct jd_main_loop *loop, int *fd)
+{
+	if (!loop->polled) {
+		jd_status status = jd_pollable_init(&loop->event);
+
+		if (status != JD_OK)
+			return status;
+		loop->polled = true;
+	}
+	*fd = jd_pollable_fd(&loop->event);
+	return JD_OK;
+}
+
+void jd_main_loop_disarm(struct jd_main_loop *loop)
+{
+	if (!loop->polled)
+		return;
+	jd_main_loop_prepare(loop);
+	jd_pollable_clear(&loop->event);
+}
+
+void jd_main_loop_arm(struct jd_main_loop *loop)
+{
+	uint32_t awake = MAIN_AWAKE;
+
+	if (!loop->polled)
+		return;
+	jd_main_loop_prepare(loop);
+	/* order: (M5) acq_rel - the event is there for who finds POLLED; pairs with (M1). */
+	if (loop->ready.head || !jd_injector_empty(&loop->inbox) ||
+	    !atomic_compare_exchange_strong_explicit(&loop->word, &awake, MAIN_POLLED,
+						     memory_order_acq_rel, memory_order_relaxed))
+		jd_pollable_set(&loop->event);
 }
 
 struct jd_runnable *jd_main_loop_close(struct jd_main_loop *loop)

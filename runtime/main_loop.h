@@ -11,6 +11,11 @@
  *
  * Sleep and wake are exchanges of one word, so they are ordered by it: either the poster finds
  * SLEEPING and wakes, or the main thread finds NOTIFIED, and then sees what was posted.
+ *
+ * A host's event loop may do the waiting: then the word says POLLED, the host polls the event's
+ * descriptor, and the poster that finds POLLED sets the event; later ones find NOTIFIED and need
+ * no system call. Clear, take, arm, in this order: what is posted after the taking is seen by the
+ * arming, which then sets the event itself.
  */
 #include <jackdaw/scheduler.h>
 
@@ -38,6 +43,8 @@ struct jd_main_loop {
 	jd_session_id current;         /* M: session of the runnable that runs now */
 	struct jd_main_frame *frames;  /* M */
 	struct jd_runnable_list ready; /* M */
+	struct jd_pollable event;      /* I once polled is set; A: to be set */
+	bool polled;                   /* M: a host polls the event */
 };
 
 void jd_main_loop_init(struct jd_main_loop *loop, uint64_t thread);
@@ -65,6 +72,16 @@ bool jd_main_loop_run_one(struct jd_main_loop *loop);
  */
 void jd_main_loop_prepare(struct jd_main_loop *loop);
 void jd_main_loop_sleep(struct jd_main_loop *loop, uint64_t deadline_ns);
+
+/*
+ * Main thread: a host's loop polls the descriptor from now on. JD_EAGAIN: there is none to be had.
+ * The word is armed whenever the main thread goes back to its host (jd_main_loop_arm).
+ */
+jd_status jd_main_loop_poll_with(struct jd_main_loop *loop, int *fd);
+void jd_main_loop_disarm(struct jd_main_loop *loop);
+void jd_main_loop_arm(struct jd_main_loop *loop);
+
+void jd_main_loop_fini(struct jd_main_loop *loop);
 
 /* Main thread: takes no more. Returns all that has not run, in order. */
 struct jd_runnable *jd_main_loop_close(struct jd_main_loop *loop);

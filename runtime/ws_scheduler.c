@@ -149,6 +149,8 @@ static jd_status park_main(struct jd_ws_scheduler *ws, struct jd_parker *parker,
 			break;
 	}
 	jd_main_loop_leave(&ws->main, &frame);
+	if (!ws->main.frames && !ws->main.current)
+		jd_main_loop_arm(&ws->main);
 	return status;
 }
 
@@ -258,10 +260,25 @@ jd_status jd_main_loop_run(struct jd_scheduler *scheduler)
 		jd_main_loop_prepare(&ws->main);
 		/* order: (S3) acquire - what led to the quit; pairs with (S4). */
 		if (atomic_exchange_explicit(&ws->main.quit, 0, memory_order_acquire))
-			return JD_OK;
+			break;
 		if (!jd_main_loop_run_one(&ws->main))
 			jd_main_loop_sleep(&ws->main, JD_NEVER);
 	}
+	jd_main_loop_arm(&ws->main);
+	return JD_OK;
+}
+
+jd_status jd_main_loop_fd(struct jd_scheduler *scheduler, int *fd)
+{
+	struct jd_ws_scheduler *ws;
+	jd_status status = fd ? main_loop_check(scheduler, &ws) : JD_EINVAL;
+
+	if (status != JD_OK)
+		return status;
+	status = jd_main_loop_poll_with(&ws->main, fd);
+	if (status == JD_OK)
+		jd_main_loop_arm(&ws->main);
+	return status;
 }
 
 jd_status jd_main_loop_dispatch(struct jd_scheduler *scheduler, uint64_t budget_ns)
@@ -273,8 +290,10 @@ jd_status jd_main_loop_dispatch(struct jd_scheduler *scheduler, uint64_t budget_
 		return status;
 	uint64_t deadline = jd_deadline_after(jd_clock_now(), budget_ns);
 
+	jd_main_loop_disarm(&ws->main);
 	while (jd_main_loop_run_one(&ws->main) && jd_clock_now() < deadline)
 		;
+	jd_main_loop_arm(&ws->main);
 	return JD_OK;
 }
 
@@ -371,6 +390,7 @@ static void ws_free(struct jd_scheduler *base)
 	if (ws->workers.workers)
 		jd_workers_fini(&ws->workers);
 	jd_topology_free(ws->topology);
+	jd_main_loop_fini(&ws->main);
 	if (base->registry)
 		jd_scheduler_fini(base);
 	jd_memory_free(allocator, ws, sizeof(*ws), alignof(struct jd_ws_scheduler));
