@@ -8,6 +8,7 @@
 	X(uts)         \
 	X(nqueens)     \
 	X(mergesort)   \
+	X(wordcount)   \
 	X(spawn)       \
 	X(inject)      \
 	X(pingpong)    \

@@ -66,7 +66,11 @@ jd_status bench_run_spawn(struct bench_run *run, struct jd_scheduler *scheduler,
 struct row {
 	const struct bench_workload *workload;
 	const struct bench_contender *contender; /* NULL: serial */
+	struct row *next;
 };
+
+/* All that were registered; they live as long as the program. */
+static struct row *rows;
 
 static void fail_status(struct jd_bench_state *state, const char *what, jd_status status)
 {
@@ -156,12 +160,13 @@ static void row_run(struct jd_bench_state *state, void *user)
 
 static void add_rows(const struct bench_workload *workload, const struct bench_contender *contender)
 {
-	struct row *row = malloc(sizeof(*row)); /* lives as long as the registration: for ever */
+	struct row *row = malloc(sizeof(*row));
 	char name[80];
 
 	if (!row)
 		abort();
-	*row = (struct row){workload, contender};
+	*row = (struct row){workload, contender, rows};
+	rows = row;
 	snprintf(name, sizeof(name), "%s/%s", workload->name,
 		 contender ? contender->name : "serial");
 	struct jd_bench *bench = jd_bench_add(name, row_run, row);
