@@ -74,8 +74,8 @@ struct jd_wheel {
 
 /*
  * Of struct jd_timer, _next, _prev, _deadline_ns and _slot belong to the wheel while the timer is
- * in one; outside, _slot is 0 (zeroed memory will do) and the others are free. The wheel never
- * touches the remaining fields.
+ * in one. Outside they are free, but _slot must be 0 again at the next insert (zeroed memory will
+ * do, and so does what left a wheel). The wheel never touches the remaining fields.
  */
 
 /* Empty, at the instant now_ns. shift: 0 .. JD_WHEEL_SHIFT_MAX. Nothing to undo at the end. */

@@ -7,13 +7,18 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
-pkg_check_modules(JACKDAW_HWLOC REQUIRED IMPORTED_TARGET hwloc)
+option(JACKDAW_HWLOC "Learn caches and NUMA nodes from hwloc; off: all CPUs are equally near" ON)
+if(JACKDAW_HWLOC)
+	pkg_check_modules(JACKDAW_HWLOC REQUIRED IMPORTED_TARGET hwloc)
+endif()
 pkg_check_modules(JACKDAW_URCU REQUIRED IMPORTED_TARGET liburcu)
 
 # What the installed pkg-config file adds for a static link. Not Requires.private: that would ask
 # users of the shared library for these packages too, and hwloc's own private libraries (libudev)
 # come with no package that libhwloc-dev depends on.
-list(JOIN JACKDAW_HWLOC_LDFLAGS " " JACKDAW_PC_LIBS_PRIVATE)
+if(JACKDAW_HWLOC)
+	list(JOIN JACKDAW_HWLOC_LDFLAGS " " JACKDAW_PC_LIBS_PRIVATE)
+endif()
 list(JOIN JACKDAW_URCU_LDFLAGS " " jd_urcu_flags)
 string(APPEND JACKDAW_PC_LIBS_PRIVATE " ${jd_urcu_flags}")
 
