@@ -52,7 +52,6 @@ static void expect_expired(uint64_t now_ns, ...)
 	va_end(args);
 	assert_null(list);
 	assert_int_equal(n, count);
-	assert_sound();
 }
 
 #define expect_nothing(now_ns) expect_expired((now_ns), (struct jd_timer *)NULL)
@@ -175,6 +174,7 @@ static void test_now_crosses_every_wrap(void **state)
 			expect_expired(wrap, &t[0], &t[1], NULL);
 			jd_wheel_insert(&wheel, &t[0], wrap + wrap / 2);
 			jd_wheel_insert(&wheel, &t[1], wrap + wrap / 2 - 1);
+			assert_sound();
 			expect_expired(UINT64_MAX, &t[2], &t[3], &t[1], &t[0], NULL);
 		}
 	}
