@@ -289,3 +289,46 @@ jd_status crank_poll(struct crank *crank, struct jd_future *future, struct tally
 
 	return jd_future_poll(future, &context, result);
 }
+
+static jd_status valve_poll(struct jd_future *future, struct jd_context *context, void *result)
+{
+	struct valve *valve = jd_container_of(future, struct valve, base);
+
+	JD_ASSERT(!valve->drops);
+	valve->polls++;
+	if (!valve->open) {
+		jd_waker_store(&valve->waker, context->waker);
+		return JD_PENDING;
+	}
+	jd_waker_drop(&valve->waker);
+	if (valve->status == JD_OK)
+		*(int *)result = valve->value;
+	return valve->status;
+}
+
+static void valve_drop(struct jd_future *future)
+{
+	struct valve *valve = jd_container_of(future, struct valve, base);
+
+	valve->drops++;
+	jd_waker_drop(&valve->waker);
+}
+
+void valve_init(struct valve *valve, int value)
+{
+	static const struct jd_future_ops ops = {
+		.poll = valve_poll,
+		.drop = valve_drop,
+		.size = sizeof(struct valve),
+		.result_size = sizeof(int),
+	};
+
+	*valve = (struct valve){.base = {&ops}, .value = value};
+}
+
+void valve_open(struct valve *valve, jd_status status)
+{
+	valve->open = true;
+	valve->status = status;
+	jd_waker_wake(&valve->waker);
+}

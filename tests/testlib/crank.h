@@ -50,4 +50,20 @@ struct jd_waker tally_waker(struct tally *tally);
 jd_status crank_poll(struct crank *crank, struct jd_future *future, struct tally *tally,
 		     void *result);
 
+/* A future that the test ends when it likes. Result: int. Keeps the waker of its last poll. */
+struct valve {
+	struct jd_future base;
+	bool open;        /* ends at the next poll */
+	jd_status status; /* with this */
+	int value;        /* and this */
+	unsigned polls, drops;
+	struct jd_waker waker;
+};
+
+/* Closed; once open it yields JD_OK with the value. */
+void valve_init(struct valve *valve, int value);
+
+/* Opens it and wakes who polled it. */
+void valve_open(struct valve *valve, jd_status status);
+
 #endif

@@ -214,95 +214,67 @@ static void test_a_spawned_sleep_is_cancelled_with_its_task(void **state)
 
 /* --- Timeout --------------------------------------------------------------------------------- */
 
-/* Ready, with 7, when told; counts its polls and drops. */
-struct probe {
-	struct jd_future base;
-	bool ready;
-	jd_status status;
-	unsigned polls, drops;
-};
-
-static jd_status probe_poll(struct jd_future *future, struct jd_context *context, void *result)
-{
-	struct probe *self = jd_container_of(future, struct probe, base);
-
-	(void)context;
-	self->polls++;
-	if (!self->ready)
-		return JD_PENDING;
-	if (self->status == JD_OK)
-		*(int *)result = 7;
-	return self->status;
-}
-
-static void probe_drop(struct jd_future *future)
-{
-	jd_container_of(future, struct probe, base)->drops++;
-}
-
-static const struct jd_future_ops probe_ops = {
-	.poll = probe_poll,
-	.drop = probe_drop,
-	.size = sizeof(struct probe),
-	.result_size = sizeof(int),
-};
-
 static void test_timeout_needs_its_parts(void **state)
 {
-	struct probe probe = {.base = {&probe_ops}};
+	struct valve valve;
 	struct jd_timeout limit;
 	int value;
 
 	(void)state;
+	valve_init(&valve, 7);
 	assert_int_equal(jd_timeout_init(&limit, NULL, &value, 1, JD_OWN), JD_EINVAL);
-	assert_int_equal(jd_timeout_init(&limit, &probe.base, NULL, 1, JD_OWN), JD_EINVAL);
-	assert_int_equal(jd_timeout_init(NULL, &probe.base, &value, 1, JD_OWN), JD_EINVAL);
-	assert_int_equal(jd_timeout_init_until(NULL, &probe.base, &value, 1, JD_OWN), JD_EINVAL);
-	assert_int_equal(probe.drops, 0);
+	assert_int_equal(jd_timeout_init(&limit, &valve.base, NULL, 1, JD_OWN), JD_EINVAL);
+	assert_int_equal(jd_timeout_init(NULL, &valve.base, &value, 1, JD_OWN), JD_EINVAL);
+	assert_int_equal(jd_timeout_init_until(NULL, &valve.base, &value, 1, JD_OWN), JD_EINVAL);
+	assert_int_equal(valve.drops, 0);
 }
 
 static void test_timeout_passes_on_what_is_ready(void **state)
 {
 	struct crank *crank = *state;
 	struct tally tally = {0};
-	struct probe probe = {.base = {&probe_ops}, .ready = true};
+	struct valve valve;
 	struct jd_timeout limit;
 	int value = 0;
 
+	valve_init(&valve, 7);
+	valve_open(&valve, JD_OK);
 	crank->refuse_timers = JD_ENOMEM; /* it must not need a timer */
-	assert_int_equal(jd_timeout_init(&limit, &probe.base, &value, 50, JD_OWN), JD_OK);
+	assert_int_equal(jd_timeout_init(&limit, &valve.base, &value, 50, JD_OWN), JD_OK);
 	assert_int_equal(crank_poll(crank, &limit.base, &tally, NULL), JD_OK);
 	assert_int_equal(value, 7);
-	assert_int_equal(probe.drops, 1);
+	assert_int_equal(valve.drops, 1);
 	jd_future_drop(&limit.base);
-	assert_int_equal(probe.drops, 1);
+	assert_int_equal(valve.drops, 1);
 
-	probe = (struct probe){.base = {&probe_ops}, .ready = true, .status = JD_EFAILED};
-	assert_int_equal(jd_timeout_init(&limit, &probe.base, &value, 50, JD_BORROW), JD_OK);
+	valve_init(&valve, 7);
+	valve_open(&valve, JD_EFAILED);
+	assert_int_equal(jd_timeout_init(&limit, &valve.base, &value, 50, JD_BORROW), JD_OK);
 	assert_int_equal(crank_poll(crank, &limit.base, &tally, NULL), JD_EFAILED);
 	jd_future_drop(&limit.base);
-	assert_int_equal(probe.drops, 0);
+	assert_int_equal(valve.drops, 0);
 }
 
 static void test_timeout_leaves_a_borrowed_future_alive(void **state)
 {
 	struct crank *crank = *state;
 	struct tally tally = {0};
-	struct probe probe = {.base = {&probe_ops}};
+	struct valve valve;
 	struct jd_timeout limit;
 	int value = 0;
 
-	assert_int_equal(jd_timeout_init(&limit, &probe.base, &value, 50, JD_BORROW), JD_OK);
+	valve_init(&valve, 7);
+	assert_int_equal(jd_timeout_init(&limit, &valve.base, &value, 50, JD_BORROW), JD_OK);
 	assert_int_equal(crank_poll(crank, &limit.base, &tally, NULL), JD_PENDING);
-	assert_int_equal(probe.polls, 1);
+	assert_int_equal(valve.polls, 1);
 	crank_advance(crank, 50);
 	assert_int_equal(tally.wakes, 1);
 	assert_int_equal(crank_poll(crank, &limit.base, &tally, NULL), JD_ETIMEDOUT);
-	assert_int_equal(probe.polls, 2); /* once more after the deadline */
+	assert_int_equal(valve.polls, 2); /* once more after the deadline */
 	jd_future_drop(&limit.base);
-	assert_int_equal(probe.drops, 0);
-	probe.ready = true;
-	assert_int_equal(crank_poll(crank, &probe.base, &tally, &value), JD_OK);
+	assert_int_equal(valve.drops, 0);
+	valve_open(&valve, JD_OK);
+	assert_int_equal(crank_poll(crank, &valve.base, &tally, &value), JD_OK);
 	assert_int_equal(value, 7);
 	assert_int_equal(tally.refs, 0);
 }
@@ -311,39 +283,41 @@ static void test_timeout_ready_at_the_deadline_wins(void **state)
 {
 	struct crank *crank = *state;
 	struct tally tally = {0};
-	struct probe probe = {.base = {&probe_ops}};
+	struct valve valve;
 	struct jd_timeout limit;
 	int value = 0;
 
-	assert_int_equal(jd_timeout_init_until(&limit, &probe.base, &value, 50, JD_OWN), JD_OK);
+	valve_init(&valve, 7);
+	assert_int_equal(jd_timeout_init_until(&limit, &valve.base, &value, 50, JD_OWN), JD_OK);
 	assert_int_equal(crank_poll(crank, &limit.base, &tally, NULL), JD_PENDING);
 	crank_advance(crank, 60);
-	probe.ready = true;
+	valve_open(&valve, JD_OK);
 	assert_int_equal(crank_poll(crank, &limit.base, &tally, NULL), JD_OK);
 	assert_int_equal(value, 7);
 	jd_future_drop(&limit.base);
-	assert_int_equal(probe.drops, 1);
+	assert_int_equal(valve.drops, 1);
 }
 
 static void test_timeout_zero_and_owned(void **state)
 {
 	struct crank *crank = *state;
 	struct tally tally = {0};
-	struct probe probe = {.base = {&probe_ops}};
+	struct valve valve;
 	struct jd_timeout limit;
 	int value;
 
-	assert_int_equal(jd_timeout_init(&limit, &probe.base, &value, 0, JD_OWN), JD_OK);
+	valve_init(&valve, 7);
+	assert_int_equal(jd_timeout_init(&limit, &valve.base, &value, 0, JD_OWN), JD_OK);
 	assert_int_equal(crank_poll(crank, &limit.base, &tally, NULL), JD_ETIMEDOUT);
-	assert_int_equal(probe.drops, 1);
+	assert_int_equal(valve.drops, 1);
 	jd_future_drop(&limit.base);
-	assert_int_equal(probe.drops, 1);
+	assert_int_equal(valve.drops, 1);
 
-	probe = (struct probe){.base = {&probe_ops}};
-	assert_int_equal(jd_timeout_init(&limit, &probe.base, &value, 50, JD_OWN), JD_OK);
+	valve_init(&valve, 7);
+	assert_int_equal(jd_timeout_init(&limit, &valve.base, &value, 50, JD_OWN), JD_OK);
 	assert_int_equal(crank_poll(crank, &limit.base, &tally, NULL), JD_PENDING);
 	jd_future_drop(&limit.base); /* half-way */
-	assert_int_equal(probe.drops, 1);
+	assert_int_equal(valve.drops, 1);
 	assert_int_equal(crank->armed, 0);
 	assert_int_equal(tally.refs, 0);
 }
@@ -352,15 +326,16 @@ static void test_timeout_without_a_timer_says_so(void **state)
 {
 	struct crank *crank = *state;
 	struct tally tally = {0};
-	struct probe probe = {.base = {&probe_ops}};
+	struct valve valve;
 	struct jd_timeout limit;
 	int value;
 
+	valve_init(&valve, 7);
 	crank->refuse_timers = JD_ENOMEM;
-	assert_int_equal(jd_timeout_init(&limit, &probe.base, &value, 50, JD_BORROW), JD_OK);
+	assert_int_equal(jd_timeout_init(&limit, &valve.base, &value, 50, JD_BORROW), JD_OK);
 	assert_int_equal(crank_poll(crank, &limit.base, &tally, NULL), JD_ENOMEM);
 	jd_future_drop(&limit.base);
-	assert_int_equal(probe.drops, 0);
+	assert_int_equal(valve.drops, 0);
 }
 
 int main(void)
