@@ -26,7 +26,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- The example of the header ----------------------------------------------------------------- */
+/* --- The example of the header --------------------------------------------------------------- */
 
 struct operation {
 	struct jd_future base;
@@ -138,7 +138,7 @@ static void test_a_coroutine_is_a_task(void **state)
 	assert_int_equal(crank->armed, 0); /* it dropped the sleep that it awaited */
 }
 
-/* --- Control flow ------------------------------------------------------------------------------ */
+/* --- Control flow ---------------------------------------------------------------------------- */
 
 /* Awaits and yields inside loops, a switch with fall through, and blocks with variables. */
 struct walk {
@@ -263,7 +263,7 @@ static void test_one_without_awaits(void **state)
 	jd_future_drop(&co.base);
 }
 
-/* --- Dropping ---------------------------------------------------------------------------------- */
+/* --- Dropping -------------------------------------------------------------------------------- */
 
 /* Holds memory over an await, and a future that it does not await. */
 struct holder {
@@ -337,7 +337,7 @@ static void test_dropping_one_half_way(void **state)
 	assert_int_equal(tally.refs, 0);
 }
 
-/* --- Tasks and coroutines as children ---------------------------------------------------------- */
+/* --- Tasks and coroutines as children -------------------------------------------------------- */
 
 struct parent {
 	struct jd_co co;

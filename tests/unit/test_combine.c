@@ -58,7 +58,7 @@ static unsigned polls(size_t n)
 	return sum;
 }
 
-/* --- Join-all ---------------------------------------------------------------------------------- */
+/* --- Join-all -------------------------------------------------------------------------------- */
 
 static void test_join_all_refuses_bad_arrays(void **state)
 {
@@ -270,7 +270,7 @@ static void test_header_example(void **state)
 	jd_future_drop(&b.base);
 }
 
-/* --- Select ------------------------------------------------------------------------------------ */
+/* --- Select ---------------------------------------------------------------------------------- */
 
 static void test_select_refuses_bad_arrays(void **state)
 {
@@ -371,7 +371,7 @@ static void test_select_moves_its_first_child_on(void **state)
 		assert_int_equal(wins[i], 2);
 }
 
-/* --- The smallest futures ---------------------------------------------------------------------- */
+/* --- The smallest futures -------------------------------------------------------------------- */
 
 static void test_ready_yield_never(void **state)
 {
