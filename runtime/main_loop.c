@@ -2,11 +2,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/main_loop.h"
 
+#include "runtime/parker.h"
+
 enum {
 	MAIN_AWAKE,
 	MAIN_SLEEPING, /* on the word */
 	MAIN_POLLED,   /* somewhere in the host's loop: set the event */
 	MAIN_NOTIFIED,
+};
+
+/* One waiting call on the main thread, in its stack frame. M: main thread. */
+struct jd_main_frame {
+	struct jd_main_frame *outer;  /* M */
+	jd_session_id session;        /* M: blocked while the call waits; 0 none */
+	struct jd_runnable_list held; /* M: of that session */
 };
 
 static void list_init(struct jd_runnable_list *list)
@@ -58,13 +67,6 @@ void jd_main_loop_init(struct jd_main_loop *loop, uint64_t thread)
 	loop->polled = false;
 }
 
-void jd_main_loop_fini(struct jd_main_loop *loop)
-{
-	if (loop->polled)
-		jd_pollable_fini(&loop->event);
-	loop->polled = false;
-}
-
 jd_status jd_main_loop_post(struct jd_main_loop *loop, struct jd_runnable *runnable,
 			    jd_session_id session)
 {
@@ -92,22 +94,12 @@ bool jd_main_loop_here(const struct jd_main_loop *loop)
 	return loop->thread && jd_thread_self() == loop->thread;
 }
 
-void jd_main_loop_enter(struct jd_main_loop *loop, struct jd_main_frame *frame)
+bool jd_main_loop_busy(const struct jd_main_loop *loop)
 {
-	frame->outer = loop->frames;
-	frame->session = loop->current;
-	list_init(&frame->held);
-	loop->frames = frame;
-	loop->current = 0;
+	return jd_main_loop_here(loop) && (loop->current || loop->frames);
 }
 
-void jd_main_loop_leave(struct jd_main_loop *loop, struct jd_main_frame *frame)
-{
-	JD_ASSERT(loop->frames == frame);
-	loop->frames = frame->outer;
-	loop->current = frame->session;
-	list_prepend(&loop->ready, &frame->held);
-}
+/* --- Running: the main thread ----------------------------------------------------------------- */
 
 static struct jd_main_frame *blocked_by(struct jd_main_loop *loop, jd_session_id session)
 {
@@ -118,7 +110,8 @@ static struct jd_main_frame *blocked_by(struct jd_main_loop *loop, jd_session_id
 	return frame;
 }
 
-bool jd_main_loop_run_one(struct jd_main_loop *loop)
+/* Runs one runnable of a session that is not blocked; false when there is none. */
+static bool run_one(struct jd_main_loop *loop)
 {
 	for (struct jd_runnable *r = jd_injector_take(&loop->inbox), *next; r; r = next) {
 		next = r->next;
@@ -141,13 +134,19 @@ bool jd_main_loop_run_one(struct jd_main_loop *loop)
 	return false;
 }
 
-void jd_main_loop_prepare(struct jd_main_loop *loop)
+/* --- Waiting: the main thread ----------------------------------------------------------------- */
+
+static void prepare(struct jd_main_loop *loop)
 {
 	/* order: (M4) acquire - what came with a NOTIFIED that this wipes out; pairs with (M1). */
 	atomic_exchange_explicit(&loop->word, MAIN_AWAKE, memory_order_acquire);
 }
 
-void jd_main_loop_sleep(struct jd_main_loop *loop, uint64_t deadline_ns)
+/*
+ * Sleeps until a post, a kick, or the deadline, unless there was one since prepare. Between the two
+ * the caller looks at whatever else could end its wait.
+ */
+static void sleep_until(struct jd_main_loop *loop, uint64_t deadline_ns)
 {
 	uint32_t awake = MAIN_AWAKE;
 
@@ -162,40 +161,156 @@ void jd_main_loop_sleep(struct jd_main_loop *loop, uint64_t deadline_ns)
 	}
 }
 
-jd_status jd_main_loop_poll_with(struct jd_main_loop *loop, int *fd)
-{
-	if (!loop->polled) {
-		jd_status status = jd_pollable_init(&loop->event);
-
-		if (status != JD_OK)
-			return status;
-		loop->polled = true;
-	}
-	*fd = jd_pollable_fd(&loop->event);
-	return JD_OK;
-}
-
-void jd_main_loop_disarm(struct jd_main_loop *loop)
+/* Takes the waiting back from the host. */
+static void disarm(struct jd_main_loop *loop)
 {
 	if (!loop->polled)
 		return;
-	jd_main_loop_prepare(loop);
+	prepare(loop);
 	jd_pollable_clear(&loop->event);
 }
 
-void jd_main_loop_arm(struct jd_main_loop *loop)
+/* The main thread goes back to its host. */
+static void arm(struct jd_main_loop *loop)
 {
 	uint32_t awake = MAIN_AWAKE;
 
 	if (!loop->polled)
 		return;
-	jd_main_loop_prepare(loop);
+	prepare(loop);
 	/* order: (M5) acq_rel - the event is there for who finds POLLED; pairs with (M1). */
 	if (loop->ready.head || !jd_injector_empty(&loop->inbox) ||
 	    !atomic_compare_exchange_strong_explicit(&loop->word, &awake, MAIN_POLLED,
 						     memory_order_acq_rel, memory_order_relaxed))
 		jd_pollable_set(&loop->event);
 }
+
+static void enter(struct jd_main_loop *loop, struct jd_main_frame *frame)
+{
+	frame->outer = loop->frames;
+	frame->session = loop->current;
+	list_init(&frame->held);
+	loop->frames = frame;
+	loop->current = 0;
+}
+
+/* On every way out of a wait. */
+static void leave(struct jd_main_loop *loop, struct jd_main_frame *frame)
+{
+	JD_ASSERT(loop->frames == frame);
+	loop->frames = frame->outer;
+	loop->current = frame->session;
+	list_prepend(&loop->ready, &frame->held);
+	if (!loop->frames && !loop->current)
+		arm(loop);
+}
+
+jd_status jd_main_loop_park(struct jd_main_loop *loop, struct jd_parker *parker,
+			    uint64_t deadline_ns)
+{
+	struct jd_main_frame frame;
+	jd_status status;
+
+	enter(loop, &frame);
+	for (;;) {
+		prepare(loop);
+		status = JD_OK;
+		if (jd_parker_try(parker))
+			break;
+		status = JD_ETIMEDOUT;
+		if (deadline_ns != JD_NEVER && jd_clock_now() >= deadline_ns)
+			break;
+		if (run_one(loop))
+			continue;
+		status = JD_OK;
+		if (!jd_parker_enter(parker))
+			break;
+		sleep_until(loop, deadline_ns);
+		if (jd_parker_leave(parker))
+			break;
+	}
+	leave(loop, &frame);
+	return status;
+}
+
+/* --- For programs ----------------------------------------------------------------------------- */
+
+/* The loop, if foreground work may be run by this thread at this moment. */
+static jd_status loop_of(struct jd_scheduler *scheduler, struct jd_main_loop **loop)
+{
+	if (!scheduler)
+		return JD_EINVAL;
+	*loop = scheduler->main_loop;
+	if (!*loop)
+		return JD_ENOTSUP;
+	if (!jd_main_loop_here(*loop))
+		return JD_EPERM;
+	return jd_main_loop_busy(*loop) ? JD_EDEADLK : JD_OK;
+}
+
+jd_status jd_main_loop_run(struct jd_scheduler *scheduler)
+{
+	struct jd_main_loop *loop;
+	jd_status status = loop_of(scheduler, &loop);
+
+	if (status != JD_OK)
+		return status;
+	for (;;) {
+		prepare(loop);
+		/* order: (M6) acquire - what led to the quit; pairs with (M7). */
+		if (atomic_exchange_explicit(&loop->quit, 0, memory_order_acquire))
+			break;
+		if (!run_one(loop))
+			sleep_until(loop, JD_NEVER);
+	}
+	arm(loop);
+	return JD_OK;
+}
+
+jd_status jd_main_loop_dispatch(struct jd_scheduler *scheduler, uint64_t budget_ns)
+{
+	struct jd_main_loop *loop;
+	jd_status status = loop_of(scheduler, &loop);
+
+	if (status != JD_OK)
+		return status;
+	uint64_t deadline = jd_deadline_after(jd_clock_now(), budget_ns);
+
+	disarm(loop);
+	while (run_one(loop) && jd_clock_now() < deadline)
+		;
+	arm(loop);
+	return JD_OK;
+}
+
+jd_status jd_main_loop_fd(struct jd_scheduler *scheduler, int *fd)
+{
+	struct jd_main_loop *loop;
+	jd_status status = fd ? loop_of(scheduler, &loop) : JD_EINVAL;
+
+	if (status == JD_OK && !loop->polled)
+		status = jd_pollable_init(&loop->event);
+	if (status != JD_OK)
+		return status;
+	loop->polled = true;
+	*fd = jd_pollable_fd(&loop->event);
+	arm(loop);
+	return JD_OK;
+}
+
+jd_status jd_main_loop_quit(struct jd_scheduler *scheduler)
+{
+	if (!scheduler)
+		return JD_EINVAL;
+	if (!scheduler->main_loop)
+		return JD_ENOTSUP;
+	/* order: (M7) release - what led to the quit; pairs with (M6). */
+	atomic_store_explicit(&scheduler->main_loop->quit, 1, memory_order_release);
+	jd_main_loop_kick(scheduler->main_loop);
+	return JD_OK;
+}
+
+/* --- The end ---------------------------------------------------------------------------------- */
 
 struct jd_runnable *jd_main_loop_close(struct jd_main_loop *loop)
 {
@@ -207,4 +322,11 @@ struct jd_runnable *jd_main_loop_close(struct jd_main_loop *loop)
 
 	list_init(&loop->ready);
 	return all;
+}
+
+void jd_main_loop_fini(struct jd_main_loop *loop)
+{
+	if (loop->polled)
+		jd_pollable_fini(&loop->event);
+	loop->polled = false;
 }

@@ -17,6 +17,7 @@
  * no system call. Clear, take, arm, in this order: what is posted after the taking is seen by the
  * arming, which then sets the event itself.
  */
+#include <jackdaw/main_loop.h>
 #include <jackdaw/scheduler.h>
 
 #include "deque/injector.h"
@@ -27,12 +28,7 @@ struct jd_runnable_list {
 	struct jd_runnable **tail;
 };
 
-/* One waiting call on the main thread, in its stack frame; innermost first. M: main thread. */
-struct jd_main_frame {
-	struct jd_main_frame *outer;  /* M */
-	jd_session_id session;        /* M: blocked while the call waits; 0 none */
-	struct jd_runnable_list held; /* M: of that session */
-};
+struct jd_main_frame;
 
 /* Access: I immutable, M main thread only, A any thread. */
 struct jd_main_loop {
@@ -41,7 +37,7 @@ struct jd_main_loop {
 	_Atomic(uint32_t) quit;        /* A: asks run to return */
 	uint64_t thread;               /* I: jd_thread_self() of the main thread; 0: none */
 	jd_session_id current;         /* M: session of the runnable that runs now */
-	struct jd_main_frame *frames;  /* M */
+	struct jd_main_frame *frames;  /* M: innermost first */
 	struct jd_runnable_list ready; /* M */
 	struct jd_pollable event;      /* I once polled is set; A: to be set */
 	bool polled;                   /* M: a host polls the event */
@@ -59,31 +55,16 @@ void jd_main_loop_kick(struct jd_main_loop *loop);
 /* The calling thread is the main thread. */
 bool jd_main_loop_here(const struct jd_main_loop *loop);
 
-/* Main thread: a wait begins and ends; leave on every way out. */
-void jd_main_loop_enter(struct jd_main_loop *loop, struct jd_main_frame *frame);
-void jd_main_loop_leave(struct jd_main_loop *loop, struct jd_main_frame *frame);
+/* The calling thread is the main thread and inside a foreground runnable or a park. */
+bool jd_main_loop_busy(const struct jd_main_loop *loop);
 
-/* Main thread: runs one runnable of a session that is not blocked; false when there is none. */
-bool jd_main_loop_run_one(struct jd_main_loop *loop);
-
-/*
- * Main thread: sleeps until a post, a kick, or the deadline, unless there was one since prepare.
- * Between the two the caller looks at whatever else could end its wait.
- */
-void jd_main_loop_prepare(struct jd_main_loop *loop);
-void jd_main_loop_sleep(struct jd_main_loop *loop, uint64_t deadline_ns);
-
-/*
- * Main thread: a host's loop polls the descriptor from now on. JD_EAGAIN: there is none to be had.
- * The word is armed whenever the main thread goes back to its host (jd_main_loop_arm).
- */
-jd_status jd_main_loop_poll_with(struct jd_main_loop *loop, int *fd);
-void jd_main_loop_disarm(struct jd_main_loop *loop);
-void jd_main_loop_arm(struct jd_main_loop *loop);
-
-void jd_main_loop_fini(struct jd_main_loop *loop);
+/* Main thread: the park operation, with other sessions' runnables meanwhile. */
+jd_status jd_main_loop_park(struct jd_main_loop *loop, struct jd_parker *parker,
+			    uint64_t deadline_ns);
 
 /* Main thread: takes no more. Returns all that has not run, in order. */
 struct jd_runnable *jd_main_loop_close(struct jd_main_loop *loop);
+
+void jd_main_loop_fini(struct jd_main_loop *loop);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "runtime/main_loop.h"
 #include "runtime/memory.h"
-#include "runtime/parker.h"
+#include "runtime/parked.h"
 #include "runtime/tuning.h"
 #include "runtime/worker.h"
 
@@ -16,14 +16,7 @@ enum ws_phase {
 	WS_STOPPED, /* shutdown has begun */
 };
 
-/* A thread of the pool that waits in park, so that shutdown can end its wait. In its frame. */
-struct ws_parked {
-	struct ws_parked *next;   /* L */
-	struct ws_parked **pprev; /* L */
-	struct jd_parker *parker; /* I */
-};
-
-/* Access: I immutable after new, A any thread, atomic, L lock. */
+/* Access: I immutable after new, A any thread, atomic. */
 struct jd_ws_scheduler {
 	struct jd_scheduler base;
 	_Atomic(uint32_t) phase;      /* A: enum ws_phase, only grows */
@@ -32,8 +25,7 @@ struct jd_ws_scheduler {
 	struct jd_topology *topology; /* I */
 	struct jd_thread_pool pool;
 	struct jd_main_loop main;
-	struct jd_lock lock;
-	struct ws_parked *parked; /* L */
+	struct jd_parked_list parked;
 	struct jd_workers workers;
 	char name[12]; /* I */
 };
@@ -123,71 +115,19 @@ static jd_status ws_cancel_timer(struct jd_scheduler *base, struct jd_timer *tim
 
 /* --- Waiting -------------------------------------------------------------------------------- */
 
-/* The main thread runs foreground work of other sessions while it waits. */
-static jd_status park_main(struct jd_ws_scheduler *ws, struct jd_parker *parker,
-			   uint64_t deadline_ns)
-{
-	struct jd_main_frame frame;
-	jd_status status;
-
-	jd_main_loop_enter(&ws->main, &frame);
-	for (;;) {
-		jd_main_loop_prepare(&ws->main);
-		status = JD_OK;
-		if (jd_parker_try(parker))
-			break;
-		status = JD_ETIMEDOUT;
-		if (deadline_ns != JD_NEVER && jd_clock_now() >= deadline_ns)
-			break;
-		if (jd_main_loop_run_one(&ws->main))
-			continue;
-		status = JD_OK;
-		if (!jd_parker_enter(parker))
-			break;
-		jd_main_loop_sleep(&ws->main, deadline_ns);
-		if (jd_parker_leave(parker))
-			break;
-	}
-	jd_main_loop_leave(&ws->main, &frame);
-	if (!ws->main.frames && !ws->main.current)
-		jd_main_loop_arm(&ws->main);
-	return status;
-}
-
-/* One of our own threads sleeps; shutdown must be able to end that. */
+/* One of our own threads sleeps; its worker, if it drives one, goes to another. */
 static jd_status park_own(struct jd_ws_scheduler *ws, struct jd_parker *parker,
 			  uint64_t deadline_ns)
 {
-	struct ws_parked parked = {.parker = parker};
-	jd_status status;
-
 	if (jd_parker_try(parker))
 		return JD_OK;
 	if (jd_pool_self->worker) {
-		status = jd_workers_hand_on(&ws->workers);
+		jd_status status = jd_workers_hand_on(&ws->workers);
+
 		if (status != JD_OK)
 			return status;
 	}
-	jd_lock_acquire(&ws->lock);
-	bool stopped = phase_of(ws) == WS_STOPPED;
-
-	if (!stopped) {
-		parked.next = ws->parked;
-		if (parked.next)
-			parked.next->pprev = &parked.next;
-		parked.pprev = &ws->parked;
-		ws->parked = &parked;
-	}
-	jd_lock_release(&ws->lock);
-	if (stopped)
-		return JD_ECLOSED;
-	status = jd_parker_sleep(parker, deadline_ns);
-	jd_lock_acquire(&ws->lock);
-	*parked.pprev = parked.next;
-	if (parked.next)
-		parked.next->pprev = parked.pprev;
-	jd_lock_release(&ws->lock);
-	return phase_of(ws) == WS_STOPPED ? JD_ECLOSED : status;
+	return jd_parked_sleep(&ws->parked, parker, deadline_ns);
 }
 
 static jd_status ws_park(struct jd_scheduler *base, struct jd_parker *parker, uint64_t deadline_ns)
@@ -197,7 +137,7 @@ static jd_status ws_park(struct jd_scheduler *base, struct jd_parker *parker, ui
 	if (is_own_thread(ws))
 		return park_own(ws, parker, deadline_ns);
 	if (jd_main_loop_here(&ws->main))
-		return park_main(ws, parker, deadline_ns);
+		return jd_main_loop_park(&ws->main, parker, deadline_ns);
 	return jd_parker_sleep(parker, deadline_ns);
 }
 
@@ -234,83 +174,6 @@ static void ws_dump(struct jd_scheduler *base, FILE *out)
 	jd_workers_dump(&ws->workers, out);
 }
 
-/* --- The main loop -------------------------------------------------------------------------- */
-
-/* The scheduler, if foreground work may be run by this thread at this moment. */
-static jd_status main_loop_check(struct jd_scheduler *base, struct jd_ws_scheduler **ws)
-{
-	if (!base)
-		return JD_EINVAL;
-	if (base->ops != &ws_ops || !ws_of(base)->has_main)
-		return JD_ENOTSUP;
-	*ws = ws_of(base);
-	if (!jd_main_loop_here(&(*ws)->main))
-		return JD_EPERM;
-	return (*ws)->main.current || (*ws)->main.frames ? JD_EDEADLK : JD_OK;
-}
-
-jd_status jd_main_loop_run(struct jd_scheduler *scheduler)
-{
-	struct jd_ws_scheduler *ws;
-	jd_status status = main_loop_check(scheduler, &ws);
-
-	if (status != JD_OK)
-		return status;
-	for (;;) {
-		jd_main_loop_prepare(&ws->main);
-		/* order: (S3) acquire - what led to the quit; pairs with (S4). */
-		if (atomic_exchange_explicit(&ws->main.quit, 0, memory_order_acquire))
-			break;
-		if (!jd_main_loop_run_one(&ws->main))
-			jd_main_loop_sleep(&ws->main, JD_NEVER);
-	}
-	jd_main_loop_arm(&ws->main);
-	return JD_OK;
-}
-
-jd_status jd_main_loop_fd(struct jd_scheduler *scheduler, int *fd)
-{
-	struct jd_ws_scheduler *ws;
-	jd_status status = fd ? main_loop_check(scheduler, &ws) : JD_EINVAL;
-
-	if (status != JD_OK)
-		return status;
-	status = jd_main_loop_poll_with(&ws->main, fd);
-	if (status == JD_OK)
-		jd_main_loop_arm(&ws->main);
-	return status;
-}
-
-jd_status jd_main_loop_dispatch(struct jd_scheduler *scheduler, uint64_t budget_ns)
-{
-	struct jd_ws_scheduler *ws;
-	jd_status status = main_loop_check(scheduler, &ws);
-
-	if (status != JD_OK)
-		return status;
-	uint64_t deadline = jd_deadline_after(jd_clock_now(), budget_ns);
-
-	jd_main_loop_disarm(&ws->main);
-	while (jd_main_loop_run_one(&ws->main) && jd_clock_now() < deadline)
-		;
-	jd_main_loop_arm(&ws->main);
-	return JD_OK;
-}
-
-jd_status jd_main_loop_quit(struct jd_scheduler *scheduler)
-{
-	if (!scheduler)
-		return JD_EINVAL;
-	if (scheduler->ops != &ws_ops || !ws_of(scheduler)->has_main)
-		return JD_ENOTSUP;
-	struct jd_ws_scheduler *ws = ws_of(scheduler);
-
-	/* order: (S4) release - what led to the quit; pairs with (S3). */
-	atomic_store_explicit(&ws->main.quit, 1, memory_order_release);
-	jd_main_loop_kick(&ws->main);
-	return JD_OK;
-}
-
 /* --- Life cycle ----------------------------------------------------------------------------- */
 
 static jd_status ws_close(struct jd_scheduler *base)
@@ -336,7 +199,7 @@ static jd_status shutdown_check(struct jd_ws_scheduler *ws)
 		return JD_OK;
 	if (!jd_main_loop_here(&ws->main))
 		return JD_EPERM;
-	return ws->main.current || ws->main.frames ? JD_EDEADLK : JD_OK;
+	return jd_main_loop_busy(&ws->main) ? JD_EDEADLK : JD_OK;
 }
 
 /*
@@ -364,10 +227,7 @@ static jd_status ws_shutdown(struct jd_scheduler *base)
 	struct jd_runnable *foreground = jd_main_loop_close(&ws->main);
 	struct jd_runnable *runnable;
 
-	jd_lock_acquire(&ws->lock);
-	for (struct ws_parked *p = ws->parked; p; p = p->next)
-		jd_parker_unpark(p->parker);
-	jd_lock_release(&ws->lock);
+	jd_parked_stop(&ws->parked);
 	jd_workers_stop(&ws->workers);
 	jd_thread_pool_join(&ws->pool);
 
@@ -437,6 +297,7 @@ static jd_status ws_init(struct jd_ws_scheduler *ws, const struct jd_ws_options 
 	ws->pinned = options->pin;
 	snprintf(ws->name, sizeof(ws->name), "%.9s", options->name ? options->name : "jackdaw");
 	jd_main_loop_init(&ws->main, ws->has_main ? jd_thread_self() : 0);
+	ws->base.main_loop = ws->has_main ? &ws->main : NULL;
 	jd_thread_pool_init(&ws->pool, allocator, ws->name,
 			    options->blocking_max ? options->blocking_max : JD_POOL_BLOCKING_MAX);
 

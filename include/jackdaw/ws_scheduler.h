@@ -4,6 +4,7 @@
 #define JACKDAW_WS_SCHEDULER_H
 
 #include <jackdaw/base.h>
+#include <jackdaw/main_loop.h>
 #include <jackdaw/scheduler.h>
 
 JD_BEGIN_DECLS
@@ -44,29 +45,6 @@ struct jd_ws_options {
  */
 JD_API JD_MUST_CHECK jd_status jd_ws_scheduler_new(const struct jd_ws_options *options,
 						   struct jd_scheduler **scheduler);
-
-/*
- * Runs foreground work on the main thread until jd_main_loop_quit, then JD_OK. Sleeps when there
- * is none. JD_EPERM on another thread, JD_ENOTSUP on another kind of scheduler or without a main
- * thread, JD_EDEADLK inside a foreground runnable.
- */
-JD_API jd_status jd_main_loop_run(struct jd_scheduler *scheduler);
-
-/* Runs the foreground work that is ready, at most for budget_ns (but one at least); as above. */
-JD_API jd_status jd_main_loop_dispatch(struct jd_scheduler *scheduler, uint64_t budget_ns);
-
-/*
- * For a main thread that waits in an event loop of its own (epoll, GLib, libuv): *fd is readable
- * while there is foreground work. Poll it for reading, level-triggered, and call
- * jd_main_loop_dispatch when it is; work that exceeds the budget leaves it readable. Any number of
- * posts between two dispatches cost one wake-up. The descriptor belongs to the scheduler and is
- * closed with its memory; remove it from the loop before jd_scheduler_destroy. Main thread; always
- * the same descriptor. JD_EAGAIN: the system gave none; else as jd_main_loop_run.
- */
-JD_API jd_status jd_main_loop_fd(struct jd_scheduler *scheduler, int *fd);
-
-/* Makes the current jd_main_loop_run return, or the next one if none is. Any thread. */
-JD_API jd_status jd_main_loop_quit(struct jd_scheduler *scheduler);
 
 JD_END_DECLS
 
