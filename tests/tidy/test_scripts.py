@@ -180,5 +180,38 @@ class Setup(Scratch):
             self.assertIn(f'Debian 12 only, and this is "{name}', done.stderr)
 
 
+@unittest.skipUnless(shutil.which("clang-format-14"), "no clang-format-14 here")
+class Format(Scratch):
+    GOOD = "int f(void)\n{\n\treturn 1;\n}\n"
+    BAD = "int f(void) {\n  return 1;\n}\n"
+
+    def setUp(self):
+        super().setUp()
+        shutil.copy(SCRIPTS / "format", self.root / "scripts" / "format")
+        shutil.copy(SCRIPTS.parent / ".clang-format", self.root)
+
+    def test_check_finds_and_format_mends(self):
+        self.write("x.c", self.BAD)
+        done = self.run_script("scripts/format", "--check", "x.c")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("x.c:1:", done.stderr)
+        self.assertEqual(self.read("x.c"), self.BAD)
+        self.assertEqual(self.run_script("scripts/format", "x.c").returncode, 0)
+        self.assertEqual(self.read("x.c"), self.GOOD)
+        self.assertEqual(self.run_script("scripts/format", "--check", "x.c").returncode, 0)
+
+    def test_all_files_by_default(self):
+        for folder in ("include", "platform", "deque", "timers", "runtime", "bench", "tests"):
+            (self.root / folder / "sub").mkdir(parents=True)
+            self.write(f"{folder}/sub/a.c", self.GOOD)
+        self.assertEqual(self.run_script("scripts/format", "--check").returncode, 0)
+        for name in ("include/sub/b.h", "runtime/sub/a.c", "bench/sub/b.cc"):
+            before = self.read(name)
+            self.write(name, self.BAD)
+            done = self.run_script("scripts/format", "--check")
+            self.assertNotEqual(done.returncode, 0, name)
+            (self.root / name).unlink() if not before else self.write(name, before)
+
+
 if __name__ == "__main__":
     unittest.main()
