@@ -82,6 +82,7 @@ class Test(Scratch):
         super().setUp()
         self.command("ctest", CTEST)
         self.command("cmake", CMAKE)
+        self.command("gcovr", "#!/bin/sh\nexit ${GCOVR-0}\n")
         self.write("scripts/setup", "#!/bin/sh\nexit ${SETUP-0}\n")
 
     def expect(self, last, code, *args, **env):
@@ -91,34 +92,38 @@ class Test(Scratch):
         return done
 
     def test_all_tiers(self):
-        self.expect("15 passed, 0 failed", 0)
-        self.assertEqual(self.read("ran").split(), ["release", "asan-ubsan", "tsan"])
+        self.expect("21 passed, 0 failed", 0)
+        self.assertEqual(self.read("ran").split(), ["release", "asan-ubsan", "tsan", "coverage"])
 
     def test_quick(self):
         self.expect("5 passed, 0 failed", 0, "--quick")
         self.assertEqual(self.read("ran").split(), ["release"])
 
     def test_failures_are_summed(self):
-        self.expect("9 passed, 6 failed", 1, FAILURES="2")
+        self.expect("13 passed, 8 failed", 1, FAILURES="2")
 
     def test_skipped_is_neither(self):
-        done = self.expect("12 passed, 0 failed", 0, SKIPPED="1")
-        self.assertIn("3 skipped", done.stdout)
+        done = self.expect("17 passed, 0 failed", 0, SKIPPED="1")
+        self.assertIn("4 skipped", done.stdout)
 
-    def test_no_test_at_all_is_no_success(self):
-        self.expect("0 passed, 0 failed", 1, TESTS="0")
+    def test_a_run_of_no_test_is_a_failure(self):
+        self.expect("0 passed, 1 failed", 1, "release", TESTS="0")
 
     def test_broken_build_is_a_failure_and_the_rest_runs(self):
-        done = self.expect("10 passed, 1 failed", 1, BREAK="release")
+        done = self.expect("16 passed, 1 failed", 1, BREAK="release")
         self.assertIn("error: broken", done.stdout)
-        self.assertEqual(self.read("ran").split(), ["asan-ubsan", "tsan"])
+        self.assertEqual(self.read("ran").split(), ["asan-ubsan", "tsan", "coverage"])
 
     def test_ctest_that_dies_is_a_failure(self):
-        self.expect("10 passed, 1 failed", 1, CRASH="tsan")
+        self.expect("16 passed, 1 failed", 1, CRASH="tsan")
 
     def test_old_results_do_not_count(self):
-        self.expect("15 passed, 0 failed", 0)
-        self.expect("10 passed, 1 failed", 1, CRASH="asan-ubsan")
+        self.expect("21 passed, 0 failed", 0)
+        self.expect("16 passed, 1 failed", 1, CRASH="asan-ubsan")
+
+    def test_low_coverage_is_a_failure(self):
+        self.expect("5 passed, 1 failed", 1, "--coverage", GCOVR="2")
+        self.assertEqual(self.read("ran").split(), ["coverage"])
 
     def test_setup_that_fails(self):
         self.expect("0 passed, 1 failed", 1, SETUP="3")
