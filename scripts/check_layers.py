@@ -14,7 +14,8 @@ Rules, on every .c .h .cc .hpp file of the layers:
 - include/, deque/, timers/ and runtime/ use C11 standard headers only, and none about threads, time
   or signals; the rest of the system is behind platform/platform.h;
 - OS macros in #if only under platform/ (and in include/jackdaw/base.h, to import from a DLL);
-- the umbrella header <jackdaw/jackdaw.h> is for applications: tests/ and bench/ only;
+- the umbrella header <jackdaw/jackdaw.h> is for applications, tests/ and bench/ only, and includes
+  every other public header;
 - no include cycle, no include of a file that does not exist.
 """
 import pathlib
@@ -31,6 +32,7 @@ LAYERS = {  # folder -> folders it may include (itself is always allowed)
     "tests": {"include", "platform", "deque", "timers", "runtime"},
 }
 CONTRACT = {"platform/platform.h", "platform/compiler.h", "platform/atomic.h"}
+UMBRELLA = "include/jackdaw/jackdaw.h"
 WHITE_BOX = ("tests/unit/", "tests/model/")  # tests of one file, which may be a private one
 # Folders of applications: only include/ and these folders themselves, directly or indirectly.
 PUBLIC_ONLY = ("tests/conformance/", "tests/examples/")
@@ -76,7 +78,7 @@ def check_project_header(rel, layer, target, root):
     elif (folder == "platform" and layer != "platform" and target not in CONTRACT
           and not rel.startswith(WHITE_BOX)):
         yield f"above platform/ only {', '.join(sorted(CONTRACT))} are visible, got {target}"
-    if target == "include/jackdaw/jackdaw.h" and layer not in ("tests", "bench"):
+    if target == UMBRELLA and layer not in ("tests", "bench"):
         yield "the umbrella header is for applications; include what you use"
 
 
@@ -122,6 +124,13 @@ def check_public_only(graph):
                         todo.append((w, path + [w]))
 
 
+def check_umbrella(graph):
+    included = {target for _, target in graph.get(UMBRELLA, ())}
+    for header in sorted(graph):
+        if header.startswith("include/") and header != UMBRELLA and header not in included:
+            yield f"{UMBRELLA}:1: does not include {header}"
+
+
 def check_cycles(graph):
     state = {}
 
@@ -141,7 +150,7 @@ def check_cycles(graph):
 
 def main(root):
     bad, graph = scan(root)
-    bad += list(check_public_only(graph)) + list(check_cycles(graph))
+    bad += [*check_public_only(graph), *check_umbrella(graph), *check_cycles(graph)]
     if not graph:
         bad.append(f"{root}: no source files found")
     print("\n".join(bad + [f"check_layers: {f'{len(bad)} violation(s)' if bad else 'ok'}"]))

@@ -80,6 +80,18 @@ pc_static)
 	"$WORK/$how"
 	lacks "$WORK/$how" libjackdaw
 	;;
+dlopen)
+	# A plug-in or another language's host loads it late: its static TLS must still find room.
+	python3 -c 'if True:
+		import ctypes, sys
+		lib = ctypes.CDLL(sys.argv[1])
+		lib.jd_version.restype = ctypes.c_char_p
+		assert lib.jd_version().decode() == sys.argv[2]
+		scheduler = ctypes.c_void_p()
+		assert lib.jd_ws_scheduler_new(None, ctypes.byref(scheduler)) == 0
+		lib.jd_scheduler_destroy(scheduler)
+	' "$(find "$prefix" -name libjackdaw.so)" "$version"
+	;;
 *)
 	echo "consume: unknown: $how" >&2
 	exit 2

@@ -124,6 +124,8 @@ LAYERS = [
      c("s.c", '#include "platform/clock.h"\n'), "above platform/ only"),
     ("missing file", "runtime/task.c", ("deque/deque.h", "deque/none.h"), "no such file"),
     ("umbrella inside", "runtime/task.c", ("jackdaw/base.h", "jackdaw/jackdaw.h"), "umbrella"),
+    ("umbrella with a hole", "include/jackdaw/sync.h", c("sync.h", "#include <jackdaw/base.h>"),
+     "jackdaw.h:1: does not include include/jackdaw/sync.h"),
     ("OS header in runtime", "runtime/task.c", ("<jackdaw/base.h>", "<pthread.h>"),
      "C11 headers only"),
     ("RCU in deque", "deque/deque.h", c("deque.h", "#include <urcu.h>"), "C11 headers only"),

@@ -1,0 +1,20 @@
+/* jackdaw.h - everything public at once; for applications, never included inside the library. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JACKDAW_JACKDAW_H
+#define JACKDAW_JACKDAW_H
+
+#include <jackdaw/base.h>
+#include <jackdaw/co.h>
+#include <jackdaw/combine.h>
+#include <jackdaw/future.h>
+#include <jackdaw/main_loop.h>
+#include <jackdaw/scheduler.h>
+#include <jackdaw/sync.h>
+#include <jackdaw/task.h>
+#include <jackdaw/test_choice.h>
+#include <jackdaw/test_scheduler.h>
+#include <jackdaw/timer.h>
+#include <jackdaw/version.h>
+#include <jackdaw/ws_scheduler.h>
+
+#endif
