@@ -142,12 +142,14 @@ static int run_in_production(void)
 	return status == JD_OK && got == 10 && jd_scheduler_destroy(scheduler) == JD_OK ? 0 : 1;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	const struct jd_test_options together = {.name = "together", .check_determinism = true};
-	const struct jd_test_options hours = {.name = "hours"};
-
 	/* A failing seed is reported with the command that repeats it. */
+	const struct jd_test_options together = {
+		.name = "together", .command = argv[0], .check_determinism = true};
+	const struct jd_test_options hours = {.name = "hours", .command = argv[0]};
+
+	(void)argc;
 	if (jd_test_many(&together, 1000, test_together, NULL) != JD_OK)
 		return 1;
 	if (jd_test_many(&hours, 100, test_hours, NULL) != JD_OK)
