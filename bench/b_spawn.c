@@ -6,12 +6,12 @@
 #include "bench/run.h"
 
 /*
- * The tasks do nothing, so a row shows the whole price of one: allocate, queue, run, release. A run
- * ends when the scheduler has no task left.
+ * The tasks do next to nothing, so a row shows the whole price of one: allocate, queue, run, count
+ * it as done where somebody waits for it, release. A run ends when no task is left.
  */
 enum {
 	SPAWN_COUNT = 1000 * 1000,
-	SPAWN_WAVE = 1000, /* queued at once: more would measure the first touch of fresh memory */
+	SPAWN_WAVE = 1000, /* more at once would measure the first touch of fresh memory */
 	JOIN_COUNT = 500 * 1000,
 	CHAIN_COUNT = 1000 * 1000,
 	YIELD_COUNT = 1000 * 1000,
@@ -31,7 +31,7 @@ struct counter {
 	struct jd_future base;
 	struct spawn_data *data;
 	uint32_t left;
-	struct jd_task *child;
+	struct jd_task *child; /* spawn_join */
 };
 
 static jd_status counter_end(struct counter *self, jd_status status)
@@ -54,20 +54,52 @@ static void *nothing(void *arg)
 	return arg;
 }
 
-/* --- spawn: waves of empty tasks -------------------------------------------------------------- */
+/* --- spawn: waves of empty tasks ------------------------------------------------------------ */
+
+struct spawner {
+	struct counter counter;
+	struct bench_join wave; /* the children of the current wave */
+	jd_status wave_status;
+	bool in_wave;
+};
+
+static void *finish_part(void *join)
+{
+	bench_join_finish(join);
+	return NULL;
+}
+
+/* The children that could not be spawned give up their parts at once. */
+static jd_status spawn_wave(struct spawner *self, struct jd_context *context)
+{
+	uint32_t left = self->counter.left < SPAWN_WAVE ? self->counter.left : SPAWN_WAVE;
+	jd_status status = JD_OK;
+
+	self->counter.left -= left;
+	bench_join_init(&self->wave, context->waker);
+	bench_join_add(&self->wave, left);
+	for (; left > 0 && status == JD_OK; left--)
+		status = jd_spawn_fn(context->scheduler, finish_part, &self->wave, NULL);
+	if (status != JD_OK)
+		for (left++; left > 0; left--)
+			bench_join_finish(&self->wave);
+	bench_join_leave(&self->wave);
+	return status;
+}
 
 static jd_status spawn_poll(struct jd_future *future, struct jd_context *context, void *result)
 {
-	struct counter *self = jd_container_of(future, struct counter, base);
+	struct spawner *self = jd_container_of(future, struct spawner, counter.base);
 
 	(void)result;
-	for (int i = 0; i < SPAWN_WAVE && self->left > 0; i++, self->left--) {
-		jd_status status = jd_spawn_fn(context->scheduler, nothing, NULL, NULL);
-
-		if (status != JD_OK)
-			return counter_end(self, status);
+	for (;;) {
+		if (self->in_wave && !bench_join_done(&self->wave))
+			return JD_PENDING;
+		if (self->counter.left == 0 || self->wave_status != JD_OK)
+			return counter_end(&self->counter, self->wave_status);
+		self->in_wave = true;
+		self->wave_status = spawn_wave(self, context);
 	}
-	return self->left > 0 ? give_way(context) : counter_end(self, JD_OK);
 }
 
 /* --- spawn_join: one child at a time, awaited ------------------------------------------------- */
@@ -139,8 +171,9 @@ static jd_status spawn_run(void *arg, struct jd_scheduler *scheduler)
 	struct spawn_data *data = arg;
 
 	for (uint32_t i = 0; i < data->tasks; i++) {
-		struct counter first = {{data->ops}, data, data->count, NULL};
-		jd_status status = jd_spawn(scheduler, &first.base, NULL);
+		struct spawner first = {
+			.counter = {.base = {data->ops}, .data = data, .left = data->count}};
+		jd_status status = jd_spawn(scheduler, &first.counter.base, NULL);
 
 		if (status != JD_OK)
 			return status;
@@ -175,7 +208,7 @@ static void add(struct bench_workload *workload, const char *name, struct spawn_
 void b_spawn(void)
 {
 	static const struct jd_future_ops spawn_ops = {.poll = spawn_poll,
-						       .size = sizeof(struct counter)};
+						       .size = sizeof(struct spawner)};
 	static const struct jd_future_ops join_ops = {
 		.poll = join_poll, .drop = join_drop, .size = sizeof(struct counter)};
 	static const struct jd_future_ops chain_ops = {.poll = chain_poll,
