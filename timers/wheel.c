@@ -39,11 +39,8 @@ static struct chain merge(struct chain a, struct chain b)
 	struct chain out = {NULL, NULL};
 	struct jd_timer **link = &out.head;
 
-	/* Whole runs in order are the common case, and then the timers between are not touched. */
-	if (a.tail->_deadline_ns <= b.head->_deadline_ns) {
-		chain_append(&a, b);
-		return a;
-	}
+	/* Runs are as long as can be, so b never just continues a; but it may go before it, and
+	 * then the timers between are not touched. */
 	if (b.tail->_deadline_ns < a.head->_deadline_ns) {
 		chain_append(&b, a);
 		return b;
@@ -126,15 +123,6 @@ uint32_t jd_wheel_place(const struct jd_wheel *wheel, uint64_t deadline_ns)
 		return JD_WHEEL_NEVER;
 	level = level_of(wheel, at, wheel->now_ns);
 	return place_id(level, digit_of(wheel, at, level));
-}
-
-static struct jd_wheel_slot *slot_of(struct jd_wheel *wheel, uint32_t place)
-{
-	if (place == JD_WHEEL_DUE)
-		return &wheel->due;
-	if (place == JD_WHEEL_NEVER)
-		return &wheel->never;
-	return &wheel->slot[(place - 1) / JD_WHEEL_SLOTS][(place - 1) % JD_WHEEL_SLOTS];
 }
 
 static void list_append(struct jd_wheel_slot *slot, struct jd_timer *timer)
@@ -350,8 +338,10 @@ void jd_wheel_insert(struct jd_wheel *wheel, struct jd_timer *timer, uint64_t de
 void jd_wheel_remove(struct jd_wheel *wheel, struct jd_timer *timer)
 {
 	JD_ASSERT(timer->_slot != 0 && timer->_slot <= JD_WHEEL_NEVER && wheel->count > 0);
-	if (timer->_slot >= JD_WHEEL_DUE)
-		list_unlink(slot_of(wheel, timer->_slot), timer);
+	if (timer->_slot == JD_WHEEL_DUE)
+		list_unlink(&wheel->due, timer);
+	else if (timer->_slot == JD_WHEEL_NEVER)
+		list_unlink(&wheel->never, timer);
 	else
 		slot_unlink(wheel, timer);
 	timer->_slot = 0;

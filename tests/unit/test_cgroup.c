@@ -41,6 +41,9 @@ static void test_v2_values(void **state)
 		{"0x10 100000", 0},
 		{"99999999999999999999999999 100000", 0},
 		{"100000 99999999999999999999999999", 0},
+		{"0000100000 0100000", 1},
+		{"100000/100000", 0},
+		{":00000 100000", 0},
 	};
 
 	(void)state;
@@ -112,6 +115,15 @@ static void test_mount_lines(void **state)
 	assert_string_equal(root, "/a b");
 	assert_string_equal(point, "/c\\\td");
 
+	/* 0377 is the last octal byte; what is no escape stays as it is */
+	assert_true(jd_cgroup_parse_mount("1 2 0:3 /\\377\\400\\08\\070 /\\04 rw - cgroup2 n rw", 2,
+					  root, point));
+	assert_string_equal(root, "/\377\\400\\088");
+	assert_string_equal(point, "/\\04");
+	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup2x n rw", 2, root, point));
+	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup2 n rw,cpu", 1, root, point));
+	assert_false(jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroupy n rw,cpu", 1, root, point));
+
 	/* another controller, another version, another file system, not a mount line at all */
 	assert_false(
 		jd_cgroup_parse_mount("1 2 0:3 / /m rw - cgroup cgroup rw,cpuset", 1, root, point));
@@ -163,7 +175,7 @@ static bool each_line(const struct jd_cgroup_files *self, const char *path,
 		      bool (*line)(void *arg, const char *text), void *arg)
 {
 	const struct machine *machine = (const struct machine *)(const void *)self;
-	char text[512];
+	static char text[2 * JD_CGROUP_PATH_MAX];
 
 	for (const struct file *f = machine->files; f->path; f++) {
 		if (strcmp(f->path, path) != 0)
@@ -350,6 +362,74 @@ static void test_hybrid(void **state)
 	expect_quota(files, 6, "/cg/cpu/v1");
 }
 
+/* What was found out about one version must not leak into the other. */
+static void test_versions_are_apart(void **state)
+{
+	static const struct file no_v2_group[] = {
+		{SELF, "4:cpu:/a\n"},
+		{MOUNTS, V1_MOUNT V2_MOUNT},
+		{"/sys/fs/cgroup/a/cpu.max", "100000 100000\n"},
+		{NULL, NULL},
+	};
+	static const struct file v2_is_outside[] = {
+		{SELF, "4:cpu:/a\n0::/b\n"},
+		{MOUNTS, V1_MOUNT "29 23 0:26 /c /v2 rw - cgroup2 cgroup2 rw\n"},
+		{"/v2/cpu.max", "300000 100000\n"},
+		{NULL, NULL},
+	};
+
+	(void)state;
+	expect_quota(no_v2_group, 0, "");
+	expect_quota(v2_is_outside, 3, "/v2");
+}
+
+/* A group may have a name that begins with dots, and one with a very long name is no group. */
+static void test_odd_names(void **state)
+{
+	static char self[JD_CGROUP_PATH_MAX + 16] = "0::/";
+	static const struct file dots[] = {
+		{SELF, "0::/..a\n"},
+		{MOUNTS, V2_MOUNT},
+		{"/sys/fs/cgroup/..a/cpu.max", "200000 100000\n"},
+		{"/sys/fs/cgroup/cpu.max", "800000 100000\n"},
+		{NULL, NULL},
+	};
+	static const struct file up[] = {
+		{SELF, "0::/../b\n"},
+		{MOUNTS, V2_MOUNT},
+		{"/sys/fs/cgroup/../b/cpu.max", "100000 100000\n"},
+		{"/sys/fs/cgroup/cpu.max", "800000 100000\n"},
+		{NULL, NULL},
+	};
+	const struct file lengthy[] = {
+		{SELF, self},
+		{MOUNTS, V2_MOUNT},
+		{"/sys/fs/cgroup/cpu.max", "100000 100000\n"},
+		{NULL, NULL},
+	};
+
+	(void)state;
+	memset(self + 4, 'a', JD_CGROUP_PATH_MAX + 8);
+	expect_quota(dots, 2, "/sys/fs/cgroup/..a");
+	expect_quota(up, 8, "/sys/fs/cgroup");
+	expect_quota(lengthy, 0, "");
+}
+
+/* The first of two equal quotas on the way up is the one that is named. */
+static void test_equal_quotas(void **state)
+{
+	static const struct file files[] = {
+		{SELF, "0::/a\n"},
+		{MOUNTS, V2_MOUNT},
+		{"/sys/fs/cgroup/a/cpu.max", "150000 100000\n"},
+		{"/sys/fs/cgroup/cpu.max", "200000 100000\n"},
+		{NULL, NULL},
+	};
+
+	(void)state;
+	expect_quota(files, 2, "/sys/fs/cgroup/a");
+}
+
 static void test_mounted_at_the_root(void **state)
 {
 	static const struct file files[] = {
@@ -380,6 +460,9 @@ int main(void)
 		cmocka_unit_test(test_v1_mount_of_a_subtree),
 		cmocka_unit_test(test_mount_of_another_subtree),
 		cmocka_unit_test(test_hybrid),
+		cmocka_unit_test(test_versions_are_apart),
+		cmocka_unit_test(test_odd_names),
+		cmocka_unit_test(test_equal_quotas),
 		cmocka_unit_test(test_mounted_at_the_root),
 	};
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "platform/platform.h"
+#include "tests/testlib/death.h"
 
 /* Fails every allocation when told to, and knows what is out. One thread at a time. */
 struct counting {
@@ -53,6 +54,12 @@ static unsigned affinity_count(void)
 	return sched_getaffinity(0, sizeof(set), &set) ? 0 : (unsigned)CPU_COUNT(&set);
 }
 
+#ifdef TEST_HWLOC
+#define SOURCE "hwloc: "
+#else
+#define SOURCE "affinity mask: "
+#endif
+
 /* What must hold of every topology. */
 static void check_sane(const struct jd_topology *t)
 {
@@ -84,6 +91,7 @@ static void test_this_machine(void **state)
 	assert_int_equal(jd_topology_new(&c.base, &t), JD_OK);
 	print_message("           %s\n", jd_topology_source(t));
 	assert_int_equal(jd_topology_cpus(t), affinity_count());
+	assert_int_equal(strncmp(jd_topology_source(t), SOURCE, strlen(SOURCE)), 0);
 	check_sane(t);
 	jd_topology_free(t);
 	jd_topology_free(NULL);
@@ -110,11 +118,38 @@ static void test_bad_arguments_and_no_memory(void **state)
 	assert_int_equal(c.bytes_out, 0);
 }
 
+static void distance_from_nowhere(void *arg)
+{
+	const struct jd_topology *t = arg;
+
+	jd_topology_distance(t, 0, jd_topology_cpus(t));
+}
+
+static void distance_to_nowhere(void *arg)
+{
+	const struct jd_topology *t = arg;
+
+	jd_topology_distance(t, jd_topology_cpus(t), 0);
+}
+
+static void test_distance_of_no_cpu_aborts(void **state)
+{
+	struct counting c;
+	struct jd_topology *t;
+
+	(void)state;
+	counting_init(&c);
+	assert_int_equal(jd_topology_new(&c.base, &t), JD_OK);
+	assert_true(death_aborts(distance_from_nowhere, t, "INTERNAL: i < topology->cpus"));
+	assert_true(death_aborts(distance_to_nowhere, t, "INTERNAL: i < topology->cpus"));
+	jd_topology_free(t);
+}
+
 /* --- What needs a thread of its own, because it changes the thread's mask --------------------- */
 
 struct visit {
 	const struct jd_topology *topology;
-	unsigned pinned, landed, nested, masked; /* counts of what went right */
+	unsigned pinned, landed, nested, masked, source; /* counts of what went right */
 };
 
 /* Binds itself to each CPU in turn and finds itself there, alone on the mask. */
@@ -181,6 +216,7 @@ static void discover_narrowed(void *arg)
 		return;
 	v->nested = jd_topology_cpus(t);
 	v->landed = jd_topology_current(t) == 0;
+	v->source = strncmp(jd_topology_source(t), SOURCE "1 CPU;", strlen(SOURCE "1 CPU;")) == 0;
 	jd_topology_free(t);
 }
 
@@ -205,6 +241,7 @@ static void test_discovery_inside_a_thread(void **state)
 	assert_int_equal(narrowed.masked, 1);
 	assert_int_equal(narrowed.nested, 1);
 	assert_int_equal(narrowed.landed, 1);
+	assert_int_equal(narrowed.source, 1);
 	jd_topology_free(t);
 }
 
@@ -330,6 +367,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_this_machine),
 		cmocka_unit_test(test_bad_arguments_and_no_memory),
+		cmocka_unit_test(test_distance_of_no_cpu_aborts),
 		cmocka_unit_test(test_pin),
 		cmocka_unit_test(test_discovery_inside_a_thread),
 #ifdef TEST_HWLOC
