@@ -74,13 +74,15 @@ static inline enum jd_injector_found jd_injector_push_chain(struct jd_injector *
 	struct jd_runnable *head = atomic_load_explicit(&in->head, memory_order_relaxed);
 
 	do {
-		if (JD_UNLIKELY(jd_injector_is_mark(in, head)))
+		if (JD_UNLIKELY(jd_injector_is_mark(in, head))) {
+			/* An earlier try may have linked to what is not the caller's. */
+			oldest->next = NULL;
 			return JD_INJECTOR_CLOSED;
+		}
 		oldest->next = head;
 	}
 	/* order: (IN1) seq_cst - the runnables and what led to them; first half of the handshake
-	 * with a sleeper, see above; pairs with (IN2), (IN3), (IN4),
-	 * (IN5). */
+	 * with a sleeper, see above; pairs with (IN2), (IN3), (IN4), (IN5). */
 	while (!atomic_compare_exchange_weak_explicit(&in->head, &head, newest,
 						      memory_order_seq_cst, memory_order_relaxed));
 	return head ? JD_INJECTOR_SOME : JD_INJECTOR_NONE;
@@ -110,15 +112,22 @@ static inline struct jd_runnable *jd_injector_reverse(struct jd_runnable *chain)
 
 /*
  * Adds a list, linked by next in the order in which it shall run and ended by NULL; at once, so
- * that nothing comes between. An empty list: JD_INJECTOR_SOME. When it is closed the list is the
- * caller's again, newest first.
+ * that nothing comes between. An empty list: JD_INJECTOR_SOME. When it is closed, the list is the
+ * caller's again, as it was given.
  */
 static inline enum jd_injector_found jd_injector_push_list(struct jd_injector *in,
 							   struct jd_runnable *first)
 {
+	enum jd_injector_found found;
+	struct jd_runnable *newest;
+
 	if (!first)
 		return JD_INJECTOR_SOME;
-	return jd_injector_push_chain(in, jd_injector_reverse(first), first);
+	newest = jd_injector_reverse(first);
+	found = jd_injector_push_chain(in, newest, first);
+	if (JD_UNLIKELY(found == JD_INJECTOR_CLOSED))
+		jd_injector_reverse(newest);
+	return found;
 }
 
 /* Takes everything, oldest first, linked by next; NULL when there was nothing. O(taken). */

@@ -124,7 +124,10 @@ static void test_close_refuses_and_returns_the_rest(void **state)
 		assert_ptr_equal(rest, &f->r[i]);
 	assert_null(rest);
 	assert_int_equal(jd_injector_push(&f->in, &f->r[3]), JD_INJECTOR_CLOSED);
-	assert_int_equal(jd_injector_push_list(&f->in, list(f, 4, 5)), JD_INJECTOR_CLOSED);
+	assert_int_equal(jd_injector_push_list(&f->in, list(f, 4, 6)), JD_INJECTOR_CLOSED);
+	for (int i = 4; i < 6; i++)
+		assert_ptr_equal(f->r[i].next, &f->r[i + 1]);
+	assert_null(f->r[6].next);
 	assert_true(jd_injector_empty(&f->in));
 	assert_null(jd_injector_take(&f->in));
 	assert_null(jd_injector_close(&f->in));
