@@ -19,7 +19,8 @@
  *   size dump                        -        -       -      hint: any thread
  *   init fini                        X        X       X
  *
- * steal_half is the owner's for the deque it fills. Stealing from oneself is an error.
+ * steal_half is the owner's for the deque it fills, which is not the victim. The owner may steal
+ * single items from itself: that is how it takes the oldest.
  * All operations are lock-free; all but a push that grows are wait-free.
  *
  * Indices. bottom and top are 64-bit counters that start anywhere and may wrap; they are compared
