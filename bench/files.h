@@ -12,7 +12,8 @@
 	X(spawn)       \
 	X(inject)      \
 	X(pingpong)    \
-	X(wake)
+	X(wake)        \
+	X(test_step)
 
 #define BENCH_DECLARE(name) void b_##name(void);
 BENCH_FILES(BENCH_DECLARE)
