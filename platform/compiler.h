@@ -12,6 +12,8 @@
 
 #define JD_LIKELY(x) __builtin_expect(!!(x), 1)
 #define JD_UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* A hint that this address will be read or written soon; any value is safe. */
+#define JD_PREFETCH(ptr) __builtin_prefetch((ptr), 1)
 #define JD_NOINLINE __attribute__((noinline))
 #define JD_COLD __attribute__((noinline, cold))
 #define JD_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))

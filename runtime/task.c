@@ -220,6 +220,17 @@ static const struct jd_runnable_ops task_runnable_ops = {
 	.describe = task_describe,
 };
 
+void jd_task_prefetch(const struct jd_runnable *runnable)
+{
+	if (runnable->ops != &task_runnable_ops)
+		return;
+	const struct jd_task *task = jd_container_of((struct jd_runnable *)(uintptr_t)runnable,
+						     struct jd_task, runnable);
+
+	JD_PREFETCH(task->entry.pprev);
+	JD_PREFETCH(task->entry.next);
+}
+
 /* --- The waker ------------------------------------------------------------------------------ */
 
 static void task_waker_clone(void *data)

@@ -26,4 +26,10 @@ struct jd_task {
 	bool taken;                      /* H: the result was handed out */
 };
 
+/*
+ * Fetches what the end of a task will touch beside it, if the runnable is one. For a scheduler that
+ * owns the runnable and has no other thread that starts or ends tasks now.
+ */
+void jd_task_prefetch(const struct jd_runnable *runnable);
+
 #endif

@@ -22,9 +22,8 @@ static uint64_t rotate_left(uint64_t x, unsigned bits)
 	return (x << bits) | (x >> (64 - bits));
 }
 
-uint64_t jd_choice_seeded_next(struct jd_choice_seeded *self)
+static uint64_t xoshiro256(uint64_t s[4])
 {
-	uint64_t *s = self->_state;
 	uint64_t result = rotate_left(s[1] * 5, 7) * 9;
 	uint64_t t = s[1] << 17;
 
@@ -35,6 +34,20 @@ uint64_t jd_choice_seeded_next(struct jd_choice_seeded *self)
 	s[2] ^= t;
 	s[3] = rotate_left(s[3], 45);
 	return result;
+}
+
+uint64_t jd_choice_seeded_next(struct jd_choice_seeded *self)
+{
+	uint32_t at = self->_at++ % JD_CHOICE_AHEAD;
+	uint64_t result = self->_next[at];
+
+	self->_next[at] = xoshiro256(self->_state);
+	return result;
+}
+
+uint64_t jd_choice_seeded_peek(const struct jd_choice_seeded *self, uint32_t i)
+{
+	return self->_next[(self->_at + i) % JD_CHOICE_AHEAD];
 }
 
 static uint64_t below_small(struct jd_choice_seeded *self, uint32_t n)
@@ -83,6 +96,9 @@ void jd_choice_seeded_init(struct jd_choice_seeded *self, uint64_t seed)
 	self->base.choose = seeded_choose;
 	for (size_t i = 0; i < 4; i++)
 		self->_state[i] = splitmix64(&seed);
+	self->_at = 0;
+	for (size_t i = 0; i < JD_CHOICE_AHEAD; i++)
+		self->_next[i] = xoshiro256(self->_state);
 }
 
 /* --- The trace --------------------------------------------------------------------------- */

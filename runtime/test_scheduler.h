@@ -159,6 +159,8 @@ struct jd_test_scheduler {
 	bool deadlocked;                 /* O: a wait was told so */
 	bool picking;                    /* O: inside choose of a JD_CHOICE_RUN */
 	uint64_t steps;                  /* O: runnables run */
+	uint64_t last_candidates;        /* O: in the last step */
+	uint64_t trend;                  /* O: what was added to that since the step before */
 	uint64_t effort;                 /* O: steps and waits, what max_steps limits */
 	uint64_t ticks_min, ticks_max;   /* O: of a timed wait; 0, 0: off */
 

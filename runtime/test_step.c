@@ -3,6 +3,7 @@
 #include "runtime/test_scheduler.h"
 
 #include "runtime/parker.h"
+#include "runtime/task.h"
 #include "runtime/tuning.h"
 
 /* --- Candidates -------------------------------------------------------------------------- */
@@ -104,6 +105,52 @@ static bool may_go_on(struct jd_test_scheduler *ts)
 	return false;
 }
 
+/*
+ * With many queued, the memory of a random one is in no cache, and waiting for it would be most of
+ * a step. But what the seed will say is known ahead, so the coming candidates are fetched while
+ * others run, some at a time so that their address translations overlap too. Which they will be is
+ * guessed from how the number of candidates has been changing; a wrong guess costs a fetch and
+ * changes no choice.
+ */
+static uint64_t guess(const struct jd_test_scheduler *ts, uint64_t n, uint32_t steps)
+{
+	uint64_t draw = jd_choice_seeded_peek(&ts->seeded, steps - 1) >> 32;
+
+	return (draw * (n + ts->trend * steps)) >> 32;
+}
+
+/* First the slot, then the runnable it holds, then what that leads to. */
+static void fetch(const struct jd_test_scheduler *ts, uint64_t n, uint32_t i)
+{
+	const struct jd_test_bag *bag = &ts->background;
+	uint64_t next = guess(ts, n, i), item = guess(ts, n, i + JD_TEST_AHEAD_BATCH);
+	uint64_t slot = guess(ts, n, i + 2 * JD_TEST_AHEAD_BATCH);
+
+	if (slot < bag->count)
+		JD_PREFETCH(&bag->items[slot]);
+	if (item < bag->count) {
+		uintptr_t memory = (uintptr_t)bag->items[item];
+
+		/* A small task, and the line behind it, at which its allocator will look. */
+		for (uintptr_t offset = 0; offset < 256; offset += 64)
+			JD_PREFETCH((void *)(memory + offset));
+	}
+	if (next < bag->count)
+		jd_task_prefetch(bag->items[next]);
+}
+
+static void look_ahead(struct jd_test_scheduler *ts, uint64_t n)
+{
+	ts->trend = n - ts->last_candidates;
+	ts->last_candidates = n;
+	if (JD_LIKELY(n < JD_TEST_AHEAD_MIN) || ts->steps % JD_TEST_AHEAD_BATCH ||
+	    ts->trend + 1 > 2 || ts->provider != &ts->seeded.base ||
+	    atomic_load_explicit(&ts->parking, memory_order_relaxed))
+		return;
+	for (uint32_t i = 1; i <= JD_TEST_AHEAD_BATCH; i++)
+		fetch(ts, n, i);
+}
+
 enum step {
 	STEP_RAN,
 	STEP_NOTHING, /* there is no candidate */
@@ -122,6 +169,7 @@ static enum step step(struct jd_test_scheduler *ts)
 
 	if (n && !tired)
 		runnable = take(ts, jd_test_choice_ask(ts, JD_CHOICE_RUN, n), &session);
+	look_ahead(ts, n);
 	jd_lock_release(&ts->lock);
 	if (!n)
 		return STEP_NOTHING;

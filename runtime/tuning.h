@@ -55,6 +55,12 @@
 /* Steps it may let pass, at most, until a wait that ended is noticed: enough to see reorderings. */
 #define JD_TEST_BLOCK_STEPS 7
 
+/* Candidates from which on their memory is fetched ahead: fewer are in a cache anyway. */
+#define JD_TEST_AHEAD_MIN 2048
+
+/* So many candidates are fetched at once; three times that is known ahead (JD_CHOICE_AHEAD). */
+#define JD_TEST_AHEAD_BATCH 4
+
 /* Steps of a test before it is taken for a livelock: some ten seconds. */
 #define JD_TEST_MAX_STEPS 100000000
 

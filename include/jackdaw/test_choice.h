@@ -62,14 +62,19 @@ struct jd_choice_provider {
  * whose low half is below 2^32 mod n being skipped (Lemire, "Fast Random Integer Generation in an
  * Interval", 2019); for n >= 2^32 it is an output masked to n's width, outputs >= n being skipped.
  */
+#define JD_CHOICE_AHEAD 16 /* a power of two */
 struct jd_choice_seeded {
 	struct jd_choice_provider base;
 	uint64_t _state[4];
+	uint64_t _next[JD_CHOICE_AHEAD]; /* a ring of outputs that are known already */
+	uint32_t _at;
 };
 
 JD_API void jd_choice_seeded_init(struct jd_choice_seeded *self, uint64_t seed);
 /* The next output; what a choice consumes one or (seldom) more of. */
 JD_API uint64_t jd_choice_seeded_next(struct jd_choice_seeded *self);
+/* The output after i more, i < JD_CHOICE_AHEAD, which stays to be given. */
+JD_API uint64_t jd_choice_seeded_peek(const struct jd_choice_seeded *self, uint32_t i);
 /* The next number below n; 0 stands for 2^64. */
 JD_API uint64_t jd_choice_seeded_below(struct jd_choice_seeded *self, uint64_t n);
 
