@@ -7,36 +7,58 @@
 
 /* --- The generator: part of the interface ------------------------------------------------ */
 
-/* The published generators' outputs, from their authors' code. */
+/* xoshiro256** as its authors give it, over a state that is known. */
+static uint64_t reference_next(uint64_t s[4])
+{
+	const uint64_t x = s[1] * 5, result = ((x << 7) | (x >> 57)) * 9, t = s[1] << 17;
+
+	s[2] ^= s[0];
+	s[3] ^= s[1];
+	s[1] ^= s[2];
+	s[0] ^= s[3];
+	s[2] ^= t;
+	s[3] = (s[3] << 45) | (s[3] >> 19);
+	return result;
+}
+
+/* The constants are published outputs: of xoshiro256** from 1 2 3 4, of splitmix64 from 1234567. */
 static void test_generator_is_the_published_one(void **state)
 {
-	static const uint64_t splitmix[4] = {
-		UINT64_C(6457827717110365317), UINT64_C(3203168211198807973),
-		UINT64_C(9817491932198370423), UINT64_C(4593380528125082431)};
-	static const uint64_t xoshiro[6] = {UINT64_C(11520),
-					    UINT64_C(0),
-					    UINT64_C(1509978240),
-					    UINT64_C(1215971899390074240),
-					    UINT64_C(1216172134540287360),
-					    UINT64_C(607988272756665600)};
+	static const uint64_t known[6] = {UINT64_C(11520),
+					  UINT64_C(0),
+					  UINT64_C(1509978240),
+					  UINT64_C(1215971899390074240),
+					  UINT64_C(1216172134540287360),
+					  UINT64_C(607988272756665600)};
+	uint64_t reference[4] = {1, 2, 3, 4};
+	uint64_t seeded_state[4] = {UINT64_C(6457827717110365317), UINT64_C(3203168211198807973),
+				    UINT64_C(9817491932198370423), UINT64_C(4593380528125082431)};
 	struct jd_choice_seeded seeded;
+	uint64_t peeked[JD_CHOICE_AHEAD];
 
 	(void)state;
-	jd_choice_seeded_init(&seeded, 1234567);
-	for (size_t i = 0; i < 4; i++) {
-		assert_int_equal(seeded._state[i], splitmix[i]);
-		seeded._state[i] = i + 1;
-	}
 	for (size_t i = 0; i < 6; i++)
-		assert_int_equal(jd_choice_seeded_next(&seeded), xoshiro[i]);
+		assert_int_equal(reference_next(reference), known[i]);
+	jd_choice_seeded_init(&seeded, 1234567);
+	for (size_t i = 0; i < 100; i++) {
+		if (i % JD_CHOICE_AHEAD == 0) {
+			for (uint32_t k = 0; k < JD_CHOICE_AHEAD; k++)
+				peeked[k] = jd_choice_seeded_peek(&seeded, k);
+		}
+		uint64_t next = jd_choice_seeded_next(&seeded);
+
+		assert_int_equal(next, reference_next(seeded_state));
+		assert_int_equal(next, peeked[i % JD_CHOICE_AHEAD]);
+	}
 }
 
 static void test_below_is_below_and_uniform(void **state)
 {
 	struct jd_choice_seeded seeded;
 	unsigned count[7] = {0};
-	const uint64_t big[] = {UINT64_C(1) << 32, (UINT64_C(1) << 32) + 1, UINT64_MAX / 3 * 2,
-				UINT64_MAX, UINT32_MAX};
+	const uint64_t big[] = {UINT64_C(1) << 32,  (UINT64_C(1) << 32) + 1,
+				UINT64_MAX / 3 * 2, UINT64_MAX,
+				UINT32_MAX,         UINT64_C(3) << 30};
 
 	(void)state;
 	jd_choice_seeded_init(&seeded, 1);
@@ -187,6 +209,34 @@ static void test_choices_are_kept(void **state)
 	assert_int_equal(kinds[JD_CHOICE_DELAY], 6);
 	assert_int_equal(kinds[JD_CHOICE_TICKS], 1);
 	world_end(ts);
+}
+
+/* The log grows; without memory it stops short, and the run goes on. */
+static void test_long_log(void **state)
+{
+	struct meter meter;
+	size_t count;
+
+	(void)state;
+	meter_init(&meter);
+	struct jd_test_scheduler *ts = world_new(
+		&(struct jd_test_options){.keep_choices = true, .allocator = &meter.allocator});
+
+	for (uint64_t i = 0; i < 1000; i++)
+		jd_test_choose(ts, i + 2);
+	const struct jd_choice *choices = jd_test_choices(ts, &count);
+
+	assert_int_equal(count, 1000);
+	for (size_t i = 0; i < 1000; i++)
+		assert_int_equal(choices[i].n, i + 2);
+	meter.fail_at = meter.allocs + 1;
+	meter.fail_for = UINT64_MAX;
+	for (uint64_t i = 0; i < 1000; i++)
+		assert_true(jd_test_choose(ts, 5) < 5);
+	jd_test_choices(ts, &count);
+	assert_in_range(count, 1000, 1999);
+	world_end(ts);
+	assert_int_equal(meter.live, 0);
 }
 
 /* One candidate is no choice: nobody is asked. */
@@ -352,6 +402,22 @@ static void test_provider_out_of_range(void **state)
 	fclose(out);
 }
 
+/* A seeded provider of one's own is as good as a seed. */
+static void test_seeded_as_a_provider(void **state)
+{
+	struct jd_choice_seeded seeded;
+	struct log log;
+	uint64_t by_seed, by_provider;
+
+	(void)state;
+	jd_choice_seeded_init(&seeded, 31);
+	assert_int_equal(play_with(&(struct jd_test_options){.seed = 31}, &log, &by_seed), JD_OK);
+	assert_int_equal(
+		play_with(&(struct jd_test_options){.provider = &seeded.base}, &log, &by_provider),
+		JD_OK);
+	assert_int_equal(by_seed, by_provider);
+}
+
 /* --- Providers that look ----------------------------------------------------------------- */
 
 /* Runs the task with the highest id first: a strategy needs nothing but the candidates. */
@@ -466,6 +532,39 @@ static void test_file_is_current_at_every_moment(void **state)
 	remove(name);
 }
 
+static void test_record_without_an_end(void **state)
+{
+	struct jd_choice_replay replay;
+	struct jd_test_scheduler *ts;
+	char name[64];
+
+	(void)state;
+	temporary_name(name, sizeof(name));
+	ts = world_new(&(struct jd_test_options){.record_path = name});
+	jd_test_choose(ts, 9);
+	assert_int_equal(jd_scheduler_destroy(jd_test_scheduler_base(ts)), JD_OK);
+	assert_int_equal(jd_choice_replay_open(&replay, name, NULL), JD_OK);
+	assert_int_equal(replay.count, 1);
+	assert_false(replay.complete); /* ended without a verdict */
+	jd_choice_replay_fini(&replay);
+	remove(name);
+}
+
+static void test_record_that_cannot_be_written(void **state)
+{
+	FILE *out = tmpfile();
+	struct jd_test_scheduler *ts;
+
+	(void)state;
+	if (access("/dev/full", W_OK) != 0)
+		skip();
+	ts = world_new(&(struct jd_test_options){.record_path = "/dev/full", .report = out});
+	jd_test_choose(ts, 9);
+	world_end(ts);
+	assert_contains(file_text(out), "the choice file could not be written");
+	fclose(out);
+}
+
 static jd_status open_text(const char *text, struct jd_choice_replay *replay)
 {
 	char name[64];
@@ -556,6 +655,10 @@ int main(void)
 		cmocka_unit_test(test_record_and_replay_by_file),
 		cmocka_unit_test(test_file_is_current_at_every_moment),
 		cmocka_unit_test(test_damaged_files),
+		cmocka_unit_test(test_seeded_as_a_provider),
+		cmocka_unit_test(test_long_log),
+		cmocka_unit_test(test_record_without_an_end),
+		cmocka_unit_test(test_record_that_cannot_be_written),
 		cmocka_unit_test(test_replay_without_memory),
 	};
 

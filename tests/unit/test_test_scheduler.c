@@ -402,6 +402,69 @@ static void test_wakes_need_no_memory(void **state)
 	assert_int_equal(meter.live, 0);
 }
 
+/* Memory comes back while some wakes still wait for a slot: they are let in with it. */
+static void test_latecomers_are_let_in(void **state)
+{
+	enum {
+		TASKS = 100
+	};
+	struct meter meter;
+	struct jd_test_scheduler *ts;
+	struct jd_waker waker[TASKS] = {{0}};
+	struct raw raw[TASKS];
+
+	(void)state;
+	meter_init(&meter);
+	ts = world_new(&(struct jd_test_options){.allocator = &meter.allocator});
+	struct jd_scheduler *base = jd_test_scheduler_base(ts);
+
+	for (int i = 0; i < TASKS; i++) {
+		struct call call = call_make(poll_twice, &waker[i], i);
+
+		assert_int_equal(jd_spawn(base, &call.base, NULL), JD_OK);
+		jd_test_run_until_parked(ts);
+	}
+	meter.fail_at = 1;
+	meter.fail_for = UINT64_MAX;
+	for (int i = 0; i < TASKS; i++)
+		jd_waker_wake(&waker[i]);
+	meter.fail_at = 0;
+	for (int i = 0; i < TASKS; i++) {
+		raw_init(&raw[i], NULL, i);
+		assert_int_equal(jd_schedule(base, &raw[i].runnable), JD_OK);
+	}
+	jd_test_run_until_parked(ts);
+	for (int i = 0; i < TASKS; i++)
+		assert_int_equal(raw[i].ran, 1);
+	world_end(ts);
+	assert_int_equal(meter.live, 0);
+}
+
+/* Far more than any cache holds, growing, shrinking and steady: each runs exactly once a turn. */
+static void test_very_many(void **state)
+{
+	enum {
+		MANY = 50000
+	};
+	struct jd_test_scheduler *ts = world_seeded(4);
+	struct jd_scheduler *base = jd_test_scheduler_base(ts);
+	struct raw *raw = calloc(MANY, sizeof(*raw));
+
+	(void)state;
+	assert_non_null(raw);
+	for (int i = 0; i < MANY; i++) {
+		struct call call = call_make(poll_yields, NULL, 2);
+
+		raw_init(&raw[i], NULL, i);
+		assert_int_equal(jd_schedule(base, &raw[i].runnable), JD_OK);
+		assert_int_equal(jd_spawn(base, &call.base, NULL), JD_OK);
+	}
+	world_end(ts);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(raw[i].ran, 1);
+	free(raw);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,6 +482,8 @@ int main(void)
 		cmocka_unit_test(test_end_inside_a_runnable),
 		cmocka_unit_test(test_every_allocation_can_fail),
 		cmocka_unit_test(test_wakes_need_no_memory),
+		cmocka_unit_test(test_latecomers_are_let_in),
+		cmocka_unit_test(test_very_many),
 	};
 
 	return cmocka_run_group_tests_name("test_scheduler", tests, NULL, NULL);
