@@ -7,8 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -405,6 +409,44 @@ static void test_random_seeds_differ(void **state)
 	}
 }
 
+/* From here on getrandom fails in this process, as in a sandbox. */
+static bool forbid_getrandom(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getrandom, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 38 /* ENOSYS */),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void test_random_seeds_without_getrandom(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	assert_true(child >= 0);
+	if (child == 0) {
+		uint64_t a, b;
+
+		if (!forbid_getrandom())
+			_exit(2);
+		a = jd_random_seed();
+		b = jd_random_seed();
+		_exit(a == b);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 2)
+		skip(); /* this kernel has no filters */
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void read_all(int fd, char *text, size_t size)
 {
 	size_t used = 0;
@@ -456,6 +498,7 @@ int main(void)
 		cmocka_unit_test(test_futex_ping_pong),
 		cmocka_unit_test(test_clock_is_monotonic),
 		cmocka_unit_test(test_random_seeds_differ),
+		cmocka_unit_test(test_random_seeds_without_getrandom),
 		cmocka_unit_test(test_panic_says_one_line_and_aborts),
 	};
 
