@@ -85,7 +85,6 @@ static jd_status arm(struct jd_test_scheduler *ts, struct jd_timer *timer,
 		return JD_ENOMEM;
 	timer->_runnable = runnable;
 	timer->_owner = ts;
-	timer->_slot = 0;
 	if (deadline_ns <= jd_test_clock_now(ts)) {
 		timer->_deadline_ns = deadline_ns;
 		add_due(timers, timer);

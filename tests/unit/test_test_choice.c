@@ -79,6 +79,13 @@ static void test_below_is_below_and_uniform(void **state)
 		assert_true(top > big[k] / 100 * 99);
 	}
 	assert_true(jd_choice_seeded_below(&seeded, 0) > 0); /* all 64 bits */
+	/* Here a product that skips nothing gives each third number twice as often. */
+	unsigned thirds[3] = {0};
+
+	for (int i = 0; i < 30000; i++)
+		thirds[jd_choice_seeded_below(&seeded, UINT64_C(3) << 30) % 3]++;
+	for (size_t i = 0; i < 3; i++)
+		assert_in_range(thirds[i], 9500, 10500);
 }
 
 /* --- A world with a bit of everything ---------------------------------------------------- */
@@ -378,6 +385,27 @@ static void test_replay_that_differs_is_told(void **state)
 	}
 }
 
+/* Either of the two is a difference: what is asked, and of how many. */
+static void test_replay_compares_kind_and_number(void **state)
+{
+	static const struct jd_choice recorded[] = {
+		{JD_CHOICE_USER, 2, 1}, {JD_CHOICE_DELAY, 2, 1}, {JD_CHOICE_USER, 3, 1}};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		FILE *out = tmpfile();
+		struct jd_choice_replay replay;
+
+		jd_choice_replay_init(&replay, &recorded[i], 1, 0);
+		struct jd_test_scheduler *ts = world_new(
+			&(struct jd_test_options){.provider = &replay.base, .report = out});
+
+		jd_test_choose(ts, 2);
+		assert_int_equal(jd_test_end(ts), i ? JD_ENONDET : JD_OK);
+		fclose(out);
+	}
+}
+
 static jd_status choose_too_much(struct jd_choice_provider *self, struct jd_test_scheduler *ts,
 				 enum jd_choice_kind kind, uint64_t n, uint64_t *picked)
 {
@@ -650,6 +678,7 @@ int main(void)
 		cmocka_unit_test(test_replay_from_memory),
 		cmocka_unit_test(test_replay_continues_where_the_log_ends),
 		cmocka_unit_test(test_replay_that_differs_is_told),
+		cmocka_unit_test(test_replay_compares_kind_and_number),
 		cmocka_unit_test(test_provider_out_of_range),
 		cmocka_unit_test(test_provider_sees_candidates),
 		cmocka_unit_test(test_record_and_replay_by_file),

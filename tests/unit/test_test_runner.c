@@ -357,10 +357,15 @@ static int leaky_state(struct jd_test_scheduler *ts, void *arg)
 static void test_determinism_is_checked(void **state)
 {
 	FILE *out = tmpfile();
-	const struct jd_test_options options = {.check_determinism = true, .report = out};
+	char name[64], kept[128];
+	const struct jd_test_options options = {
+		.check_determinism = true, .report = out, .record_path = name};
+	struct jd_choice_replay replay;
 	int runs = 0;
 
 	(void)state;
+	snprintf(name, sizeof(name), "/tmp/jackdaw-runner-%ld", (long)getpid());
+	snprintf(kept, sizeof(kept), "%s.0", name);
 	assert_int_equal(jd_test_many(&options, 100, canary_that_passes, NULL), JD_OK);
 	assert_string_equal(file_text(out), "");
 	assert_int_equal(jd_test_once(&options, leaky_state, &runs), JD_ENONDET);
@@ -370,8 +375,12 @@ static void test_determinism_is_checked(void **state)
 	assert_contains(text, "the first 1 of ");
 	assert_contains(text, "run 2 then chose ");
 	fclose(out);
-
-	struct jd_choice_replay replay;
+	/* The first run was recorded, the one that asked least. */
+	assert_int_equal(jd_choice_replay_open(&replay, kept, NULL), JD_OK);
+	assert_int_equal(replay.count, 2);
+	jd_choice_replay_fini(&replay);
+	remove(kept);
+	remove(name);
 
 	jd_choice_replay_init(&replay, NULL, 0, 0);
 	const struct jd_test_options both = {.check_determinism = true, .provider = &replay.base};
@@ -388,6 +397,14 @@ static int draws(struct jd_test_scheduler *ts, void *arg)
 	for (int i = 0; i < *count; i++)
 		jd_test_choose(ts, 10);
 	return 0;
+}
+
+static int draws_and_spawns(struct jd_test_scheduler *ts, void *arg)
+{
+	struct call call = call_make(poll_log, NULL, 1);
+
+	jd_spawn(jd_test_scheduler_base(ts), &call.base, NULL);
+	return draws(ts, arg);
 }
 
 static void test_replay_in_the_environment(void **state)
@@ -415,6 +432,11 @@ static void test_replay_in_the_environment(void **state)
 	count = 6;
 	assert_int_equal(jd_test_once(&options, draws, &count), JD_ENONDET);
 	assert_contains(file_text(out), "nothing recorded is left");
+
+	/* It asks the same, and does something else. */
+	count = 5;
+	assert_int_equal(jd_test_once(&options, draws_and_spawns, &count), JD_ENONDET);
+	assert_contains(file_text(out), "the replay differs from the recorded run");
 
 	/* A test of another name runs as usual, and not zero times. */
 	const struct jd_test_options other = {.name = "other", .report = out};

@@ -170,11 +170,12 @@ static void test_blocking_work_is_background(void **state)
 
 /* --- The main thread --------------------------------------------------------------------- */
 
-static void check_nested_main(struct raw *self)
+/* Inside a background runnable: runs a foreground one, which is on the main thread, and looks. */
+static void run_foreground_inside(struct raw *self)
 {
-	/* Inside a background runnable: run the foreground one, which is on the main thread. */
+	assert_int_equal(jd_schedule_foreground(self->scheduler, self->arg, 1), JD_OK);
 	jd_test_run_until_parked(jd_test_scheduler_from(self->scheduler));
-	self->was_main = self->was_main || jd_is_main_thread(self->scheduler);
+	self->number = jd_is_main_thread(self->scheduler);
 }
 
 static void test_main_thread_is_virtual(void **state)
@@ -187,16 +188,14 @@ static void test_main_thread_is_virtual(void **state)
 	raw_init(&background, NULL, 1);
 	raw_init(&foreground, NULL, 2);
 	background.scheduler = foreground.scheduler = base;
-	background.then = check_nested_main;
+	background.then = run_foreground_inside;
+	background.arg = &foreground.runnable;
 	assert_true(jd_is_main_thread(base)); /* the body of the test */
 	assert_int_equal(jd_schedule(base, &background.runnable), JD_OK);
-	jd_test_tick(ts);
-	assert_false(background.was_main);
-	assert_int_equal(jd_schedule(base, &background.runnable), JD_OK);
-	assert_int_equal(jd_schedule_foreground(base, &foreground.runnable, 1), JD_OK);
 	jd_test_run_until_parked(ts);
+	assert_false(background.was_main);
 	assert_true(foreground.was_main);
-	assert_false(background.was_main); /* also after the nested foreground runnable */
+	assert_int_equal(background.number, 0); /* also after the foreground runnable inside */
 	assert_true(jd_is_main_thread(base));
 	world_end(ts);
 }

@@ -332,24 +332,27 @@ static void *no_op(void *arg)
 
 static void test_blocking_task_obeys_its_label(void **state)
 {
-	struct jd_test_scheduler *ts = world_new(NULL);
-	struct jd_scheduler *base = jd_test_scheduler_base(ts);
-	struct call call = call_make(poll_log, NULL, 1);
 	const struct jd_task_options options = {
 		.kind = JD_TASK_BLOCKING, .label = "disk", .site = JD_SITE};
-	struct jd_task *slow, *quick;
 
 	(void)state;
-	assert_int_equal(jd_test_deprioritize(ts, "net"), JD_OK);
-	assert_int_equal(jd_test_deprioritize(ts, "disk"), JD_OK);
-	assert_int_equal(jd_task_spawn(base, &call.base, &options, &slow), JD_OK);
-	assert_int_equal(jd_spawn_blocking(base, no_op, NULL, &quick), JD_OK);
-	jd_test_tick(ts);
-	assert_true(jd_task_is_finished(quick));
-	assert_false(jd_task_is_finished(slow));
-	jd_task_detach(slow);
-	jd_task_detach(quick);
-	world_end(ts);
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		struct jd_test_scheduler *ts = world_seeded(seed);
+		struct jd_scheduler *base = jd_test_scheduler_base(ts);
+		struct call call = call_make(poll_log, NULL, 1);
+		struct jd_task *slow, *quick;
+
+		assert_int_equal(jd_test_deprioritize(ts, "net"), JD_OK);
+		assert_int_equal(jd_test_deprioritize(ts, "disk"), JD_OK);
+		assert_int_equal(jd_task_spawn(base, &call.base, &options, &slow), JD_OK);
+		assert_int_equal(jd_spawn_blocking(base, no_op, NULL, &quick), JD_OK);
+		jd_test_tick(ts);
+		assert_true(jd_task_is_finished(quick));
+		assert_false(jd_task_is_finished(slow));
+		jd_task_detach(slow);
+		jd_task_detach(quick);
+		world_end(ts);
+	}
 }
 
 int main(void)

@@ -180,14 +180,18 @@ static void rearm(struct raw *raw)
 static void test_rearm_where_it_fires(void **state)
 {
 	struct jd_test_scheduler *ts = world_new(NULL);
-	struct alarm alarm;
+	struct alarm alarm[4];
 
 	(void)state;
-	alarm_set(&alarm, jd_test_scheduler_base(ts), NULL, 0, 3);
-	alarm.raw.then = rearm;
+	for (int i = 0; i < 4; i++) {
+		alarm_set(&alarm[i], jd_test_scheduler_base(ts), NULL, i, 3);
+		alarm[i].raw.then = rearm;
+	}
 	jd_test_advance_clock(ts, 100);
-	assert_int_equal(alarm.raw.ran, 5);
-	assert_int_equal(alarm.fired_ns, 15);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(alarm[i].raw.ran, 5);
+		assert_int_equal(alarm[i].fired_ns, 15);
+	}
 	world_end(ts);
 }
 
@@ -318,6 +322,23 @@ static void test_cancelled_timers_do_not_move_the_clock(void **state)
 	assert_contains(file_text(out), "deadlock");
 	assert_int_equal(jd_test_end(ts), JD_EDEADLK);
 	fclose(out);
+}
+
+/* Not even by a nanosecond: a timer just before the deadline ends nothing. */
+static void test_timeouts_are_exact(void **state)
+{
+	struct jd_test_scheduler *ts = world_new(NULL);
+	struct jd_scheduler *base = jd_test_scheduler_base(ts);
+	struct call never = call_make(poll_never, NULL, 0);
+	struct alarm before;
+	int result;
+
+	(void)state;
+	alarm_set(&before, base, NULL, 0, 9);
+	assert_int_equal(jd_block_with_timeout(base, &never.base, 10, &result), JD_ETIMEDOUT);
+	assert_int_equal(before.fired_ns, 9);
+	assert_int_equal(jd_now(base), 10);
+	world_end(ts);
 }
 
 /* --- Parkers ----------------------------------------------------------------------------- */
@@ -520,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_timeouts_obey_virtual_time),
 		cmocka_unit_test(test_timeout_zero_polls_once),
 		cmocka_unit_test(test_cancelled_timers_do_not_move_the_clock),
+		cmocka_unit_test(test_timeouts_are_exact),
 		cmocka_unit_test(test_parker_token),
 		cmocka_unit_test(test_steps_between_polls_vary),
 		cmocka_unit_test(test_block_ticks),
