@@ -13,6 +13,7 @@ enum {
 	CONF_THREADS = 1u << 3,  /* other threads may call it */
 	CONF_PARALLEL = 1u << 4, /* has threads of its own: goes on while the caller does not */
 	CONF_DEADLOCK = 1u << 5, /* notices that nothing can end a wait */
+	CONF_CLOCK = 1u << 6,    /* its clock goes on while something can run */
 };
 
 struct conf_options {

@@ -130,4 +130,4 @@ static jd_status toy_make(const struct conf_options *options, struct jd_schedule
 }
 
 const struct conf_backend conf_backend_toy = {
-	.name = "toy", .has = CONF_DEADLOCK, .make = toy_make};
+	.name = "toy", .has = CONF_DEADLOCK | CONF_CLOCK, .make = toy_make};

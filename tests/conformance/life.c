@@ -375,7 +375,7 @@ const struct conf_test conf_life_tests[] = {
 	{"life.several_drain", several_drain, CONF_FOREIGN | CONF_PARALLEL | CONF_ONCE},
 	{"life.not_from_a_runnable", not_from_a_runnable, 0},
 	{"life.not_off_the_main_thread", not_off_the_main_thread,
-	 CONF_FOREGROUND | CONF_FOREIGN | CONF_PARALLEL | CONF_ONCE},
+	 CONF_FOREGROUND | CONF_FOREIGN | CONF_ONCE},
 	{"life.all_is_refused_after_the_end", all_is_refused_after_the_end, 0},
 	{"life.closed_then_destroyed", closed_then_destroyed, 0},
 	{NULL, NULL, 0},

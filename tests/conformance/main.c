@@ -129,6 +129,7 @@ static const char *lacks(const struct conf_backend *backend, const struct conf_t
 		{CONF_THREADS, "calls from other threads"},
 		{CONF_PARALLEL, "threads of its own"},
 		{CONF_DEADLOCK, "a look-out for deadlocks"},
+		{CONF_CLOCK, "a clock that goes on while something can run"},
 	};
 	unsigned needs = test->needs | (test->needs & CONF_FOREIGN ? CONF_THREADS : 0);
 
@@ -137,7 +138,7 @@ static const char *lacks(const struct conf_backend *backend, const struct conf_t
 			continue;
 		if (needs & CONF_WITHOUT) {
 			if (backend->has & texts[i].flag)
-				return "the lack of it";
+				return "the lack that this is about";
 		} else if (!(backend->has & texts[i].flag)) {
 			return texts[i].text;
 		}

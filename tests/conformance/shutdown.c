@@ -549,6 +549,6 @@ const struct conf_test conf_shutdown_tests[] = {
 	{"shutdown.tasks_that_block", tasks_that_block, CONF_PARALLEL | CONF_BLOCKING},
 	{"shutdown.drops_that_act", drops_that_act, 0},
 	{"shutdown.handles_and_wakers_outlive_it", handles_and_wakers_outlive_it, 0},
-	{"shutdown.storms", storms, CONF_OWN | CONF_FOREIGN | CONF_PARALLEL | CONF_ONCE},
+	{"shutdown.storms", storms, CONF_OWN | CONF_FOREIGN | CONF_ONCE},
 	{NULL, NULL, 0},
 };
