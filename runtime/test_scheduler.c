@@ -300,6 +300,7 @@ static void test_free(struct jd_scheduler *base)
 	struct jd_test_scheduler *ts = of(base);
 	const struct jd_allocator *allocator = base->allocator;
 
+	jd_fork_host_fini(&ts->forks);
 	jd_test_choice_fini(ts);
 	jd_test_clock_fini(ts);
 	jd_test_queue_fini(ts);
@@ -342,6 +343,14 @@ static void fill_options(struct jd_test_options *to, const struct jd_test_option
 		to->num_cpus = 4;
 }
 
+/* Another thread's forks depend on nothing but itself: nobody takes them. */
+static uint64_t choose_fork(struct jd_fork_host *host, uint64_t n)
+{
+	struct jd_test_scheduler *ts = jd_container_of(host, struct jd_test_scheduler, forks);
+
+	return jd_test_is_owner(ts) ? jd_test_choice_ask(ts, JD_CHOICE_FORK, n) : 0;
+}
+
 static jd_status init_parts(struct jd_test_scheduler *ts)
 {
 	ts->owner = jd_thread_self();
@@ -355,7 +364,14 @@ static jd_status init_parts(struct jd_test_scheduler *ts)
 	jd_wheel_init(&ts->timers.wheel, ts->options.start_ns, 0);
 	jd_status status = jd_test_queue_reserve(ts, &ts->background);
 
-	return status == JD_OK ? jd_test_choice_init(ts) : status;
+	if (status == JD_OK)
+		status = jd_fork_host_init(&ts->forks, ts->base.allocator, JD_TEST_FORK_STACKS,
+					   JD_FORK_SLOTS, NULL);
+	if (status != JD_OK)
+		return status;
+	ts->forks.choose = choose_fork;
+	ts->base.fork_host = &ts->forks;
+	return jd_test_choice_init(ts);
 }
 
 jd_status jd_test_scheduler_new(const struct jd_test_options *options,

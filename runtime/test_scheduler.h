@@ -29,6 +29,7 @@
 #include <jackdaw/test_scheduler.h>
 
 #include "platform/platform.h"
+#include "runtime/fork_host.h"
 #include "runtime/lock.h"
 #include "timers/wheel.h"
 
@@ -171,6 +172,7 @@ struct jd_test_scheduler {
 	uint64_t hash;                       /* O: the trace */
 	struct jd_test_record record;        /* O */
 	struct jd_test_log log;              /* O */
+	struct jd_fork_host forks;           /* A: see fork_host.h */
 };
 
 static inline bool jd_test_is_owner(const struct jd_test_scheduler *ts)

@@ -67,4 +67,22 @@
 /* Real time a test may sleep when parking is allowed and nothing comes, ns. */
 #define JD_TEST_PARK_LIMIT (15 * JD_SEC)
 
+/* Frames open at once on a stack that others can take part in; 8 bytes each, touched when used. */
+#define JD_FORK_SLOTS 65536
+
+/* Regions open at once outside of workers that others can take part in; more run serially. */
+#define JD_FORK_GUESTS 64
+
+/* The same on a test scheduler, where only nested regions need more than one. */
+#define JD_TEST_FORK_STACKS 16
+
+/* Looks at the thief before a join sleeps, each about 30 ns. */
+#define JD_JOIN_SPINS 500
+
+/* Then it looks again after so long, ns, because the thief may have forked something meanwhile. */
+#define JD_JOIN_SLEEP_NS (100 * JD_US)
+
+/* Pieces of a parallel loop whose grain is left to us. */
+#define JD_PARALLEL_PIECES 256
+
 #endif

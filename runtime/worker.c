@@ -178,6 +178,25 @@ static struct jd_runnable *steal(struct jd_worker *w, bool *contended)
 	return NULL;
 }
 
+static void run_stolen(struct jd_runnable *job, struct jd_worker *worker)
+{
+	struct jd_worker *w = jd_container_of(job, struct jd_worker, run_stolen);
+	/* The frame may block, and another thread may drive w before it returns. */
+	struct jd_fork_stolen stolen = w->stolen;
+
+	(void)worker;
+	jd_fork_host_run(&stolen, w->fork);
+}
+
+/* A forked frame, as a runnable. */
+static struct jd_runnable *steal_fork(struct jd_worker *w)
+{
+	unsigned start = (unsigned)(next_random(w) >> 32);
+
+	return jd_fork_host_steal(&w->all->forks, w->fork, start, &w->stolen) ? &w->run_stolen
+									      : NULL;
+}
+
 /* The next runnable without going far; every few ticks the old and the foreign come first. */
 static struct jd_runnable *take_local(struct jd_worker *w)
 {
@@ -208,7 +227,8 @@ static bool work_in_sight(const struct jd_worker *w)
 {
 	const struct jd_workers *all = w->all;
 
-	if (stopping(all) || !jd_injector_empty(&all->injector))
+	if (stopping(all) || !jd_injector_empty(&all->injector) ||
+	    jd_fork_host_has_work(&all->forks))
 		return true;
 	for (unsigned i = 0; i < all->count; i++) {
 		if (jd_deque_size(&all->workers[i].deque))
@@ -229,6 +249,8 @@ static struct jd_runnable *search(struct jd_worker *w)
 			r = take_injected(w);
 		if (!r)
 			r = steal(w, &contended);
+		if (!r)
+			r = steal_fork(w);
 		if (r)
 			return r;
 		if (!contended)
@@ -356,9 +378,19 @@ static void drive(struct jd_runnable *job, struct jd_worker *unused)
 		jd_topology_pin(all->topology, w->index % jd_topology_cpus(all->topology));
 		self->leave = true;
 	}
+	struct jd_fork_region region;
+
+	w->fork = jd_fork_host_enter(&all->forks, &region);
 	jd_reclaimer_attach(&all->reclaimer);
 	drive_loop(w, self);
 	jd_reclaimer_detach(&all->reclaimer);
+	jd_fork_leave(&region);
+}
+
+static void not_queued(struct jd_runnable *job)
+{
+	(void)job;
+	JD_ASSERT(!"a stolen frame is run at once, never queued");
 }
 
 /* A worker is driven from creation to shutdown; the pool never cancels that job. */
@@ -478,11 +510,13 @@ static void order_victims(struct jd_worker *w, const struct jd_topology *topolog
 static jd_status worker_init(struct jd_worker *w, struct jd_workers *all, unsigned index)
 {
 	static const struct jd_runnable_ops drive_ops = {.run = drive, .cancel = drive_cancel};
+	static const struct jd_runnable_ops fork_ops = {.run = run_stolen, .cancel = not_queued};
 
 	w->all = all;
 	w->index = index;
 	w->rng = 0x9E3779B97F4A7C15ull * (index + 1);
 	w->drive = (struct jd_runnable)JD_RUNNABLE_INIT(&drive_ops);
+	w->run_stolen = (struct jd_runnable)JD_RUNNABLE_INIT(&fork_ops);
 	w->victims =
 		jd_memory_alloc(all->allocator, all->count * sizeof(unsigned), alignof(unsigned));
 	if (!w->victims)
@@ -499,6 +533,11 @@ static jd_status worker_init(struct jd_worker *w, struct jd_workers *all, unsign
 	return status;
 }
 
+static void forks_published(struct jd_fork_host *host)
+{
+	notify(jd_container_of(host, struct jd_workers, forks));
+}
+
 jd_status jd_workers_init(struct jd_workers *all, unsigned count_,
 			  const struct jd_allocator *allocator, const struct jd_topology *topology,
 			  struct jd_thread_pool *pool)
@@ -511,12 +550,20 @@ jd_status jd_workers_init(struct jd_workers *all, unsigned count_,
 	all->workers = jd_memory_zalloc(allocator, count_, sizeof(*all->workers), JD_CACHE_LINE);
 	if (!all->workers)
 		return JD_ENOMEM;
+	jd_status status = jd_fork_host_init(&all->forks, allocator, count_ + JD_FORK_GUESTS,
+					     JD_FORK_SLOTS, forks_published);
+
+	if (status != JD_OK) {
+		jd_memory_free(allocator, all->workers, count_ * sizeof(*all->workers),
+			       JD_CACHE_LINE);
+		all->workers = NULL;
+		return status;
+	}
 	jd_reclaimer_init(&all->reclaimer);
 	jd_timer_driver_init(&all->timers, jd_clock_now());
 	jd_injector_init(&all->injector);
 	for (unsigned i = 0; i < count_; i++) {
-		jd_status status = worker_init(&all->workers[i], all, i);
-
+		status = worker_init(&all->workers[i], all, i);
 		if (status != JD_OK) {
 			jd_workers_fini(all);
 			return status;
@@ -533,6 +580,7 @@ void jd_workers_fini(struct jd_workers *all)
 			       all->count * sizeof(unsigned), alignof(unsigned));
 	}
 	jd_reclaimer_fini(&all->reclaimer);
+	jd_fork_host_fini(&all->forks);
 	jd_memory_free(all->allocator, all->workers, all->count * sizeof(*all->workers),
 		       JD_CACHE_LINE);
 	all->workers = NULL;

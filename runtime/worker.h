@@ -24,6 +24,7 @@
 #include "deque/deque.h"
 #include "deque/injector.h"
 #include "platform/platform.h"
+#include "runtime/fork_host.h"
 #include "runtime/idle.h"
 #include "runtime/reclaimer.h"
 #include "runtime/thread_pool.h"
@@ -50,6 +51,9 @@ struct jd_worker {
 	bool armed;                         /* O: armed an earlier timer in this run */
 	unsigned *victims;                  /* I: the others' indices, nearest first */
 	struct jd_runnable drive;           /* I: the job of driving it */
+	struct jd_fork_point fork;          /* O: where the driving thread runs what it steals */
+	struct jd_fork_stolen stolen;       /* O: between search and run */
+	struct jd_runnable run_stolen;      /* O: the job of running it */
 	struct jd_worker_stats stats;
 };
 
@@ -63,6 +67,7 @@ struct jd_workers {
 	struct jd_thread_pool *pool;          /* I */
 	struct jd_reclaimer reclaimer;
 	struct jd_timer_driver timers;
+	struct jd_fork_host forks;            /* A */
 	struct jd_injector injector;          /* A */
 	JD_CACHE_ALIGNED struct jd_idle idle; /* A */
 	_Atomic(uint32_t) rotor;              /* A: where the next search for a sleeper starts */

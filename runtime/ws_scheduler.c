@@ -304,6 +304,7 @@ static jd_status ws_init(struct jd_ws_scheduler *ws, const struct jd_ws_options 
 	unsigned workers = options->workers ? options->workers : default_workers(ws->topology);
 
 	ws->base.num_cpus = workers;
+	ws->base.fork_host = &ws->workers.forks;
 	return jd_workers_init(&ws->workers, workers, allocator, ws->pinned ? ws->topology : NULL,
 			       &ws->pool);
 }

@@ -10,6 +10,7 @@
 
 JD_BEGIN_DECLS
 
+struct jd_fork_host;
 struct jd_main_loop;
 struct jd_parker;
 struct jd_registry;
@@ -214,6 +215,7 @@ struct jd_scheduler {
 	struct jd_observer *observer;         /* I: NULL when nobody looks */
 	struct jd_registry *registry;         /* I: the live tasks */
 	struct jd_main_loop *main_loop;       /* I: what main_loop.h drives; NULL: nothing */
+	struct jd_fork_host *fork_host;       /* I: who helps with forks; NULL: nobody */
 	unsigned num_cpus;                    /* I: runnables that can run at once */
 	JD_ATOMIC(uint64_t) _next_session;    /* A */
 	JD_ATOMIC(uint64_t) _refs;            /* A: creator, live tasks, parkers, who retains */

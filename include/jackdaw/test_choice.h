@@ -23,7 +23,8 @@ struct jd_test_scheduler;
 	X(JD_CHOICE_TICKS, 't', "tick budget of a timed block")                                   \
 	X(JD_CHOICE_DELAY, 'd', "how often a random delay yields")                                \
 	X(JD_CHOICE_SPURIOUS, 's', "whether a task that waits is polled for no reason")           \
-	X(JD_CHOICE_USER, 'u', "a draw of the test itself")
+	X(JD_CHOICE_USER, 'u', "a draw of the test itself")                                       \
+	X(JD_CHOICE_FORK, 'f', "whether an idle worker takes the oldest forked frame")
 
 enum jd_choice_kind {
 #define JD_CHOICE_ENUM(name, letter, text) name,

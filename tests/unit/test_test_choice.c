@@ -202,6 +202,7 @@ static void test_choices_are_kept(void **state)
 
 	(void)state;
 	play(ts, &log);
+	world_fork_once(ts);
 	const struct jd_choice *choices = jd_test_choices(ts, &count);
 
 	assert_true(count > 20);
@@ -213,6 +214,7 @@ static void test_choices_are_kept(void **state)
 	for (size_t i = 0; i < JD_CHOICE_KINDS; i++)
 		assert_true(kinds[i] > 0);
 	assert_int_equal(kinds[JD_CHOICE_USER], 2);
+	assert_int_equal(kinds[JD_CHOICE_FORK], 1);
 	assert_int_equal(kinds[JD_CHOICE_DELAY], 6);
 	assert_int_equal(kinds[JD_CHOICE_TICKS], 1);
 	world_end(ts);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include <jackdaw/task.h>
+#include <jackdaw/fork.h>
 #include <jackdaw/test_scheduler.h>
 
 /* --- A log of small numbers -------------------------------------------------------------- */
@@ -301,6 +302,24 @@ static inline struct jd_test_scheduler *world_seeded(uint64_t seed)
 static inline void world_end(struct jd_test_scheduler *ts)
 {
 	assert_int_equal(jd_test_end(ts), JD_OK);
+}
+
+static inline void world_no_work(struct jd_fork_frame *frame, struct jd_fork_point point)
+{
+	(void)frame;
+	(void)point;
+}
+
+/* One fork, one join: one choice. */
+static inline void world_fork_once(struct jd_test_scheduler *ts)
+{
+	struct jd_fork_region region;
+	struct jd_fork_frame frame;
+	struct jd_fork_point point = jd_fork_enter(jd_test_scheduler_base(ts), &region);
+
+	jd_fork(point, &frame, world_no_work);
+	jd_join_run(point, &frame);
+	jd_fork_leave(&region);
 }
 
 #endif

@@ -1,0 +1,576 @@
+/* test_fork.c - fork and join: answers, stealing, blocking inside, every kind of scheduler. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <jackdaw/fork.h>
+#include <jackdaw/task.h>
+#include <jackdaw/test_scheduler.h>
+#include <jackdaw/ws_scheduler.h>
+
+#include "platform/platform.h"
+#include "runtime/fork_host.h"
+#include "tests/testlib/death.h"
+
+/* --- Workloads -------------------------------------------------------------------------------- */
+
+struct fib {
+	struct jd_fork_frame frame;
+	int n;
+	long value;
+};
+
+static long fib(struct jd_fork_point fork, int n);
+
+static void fib_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct fib *f = jd_container_of(frame, struct fib, frame);
+
+	f->value = fib(fork, f->n);
+}
+
+static long fib(struct jd_fork_point fork, int n)
+{
+	if (n < 2)
+		return n;
+	struct fib f = {.n = n - 1};
+	struct jd_fork_point inner = jd_fork(fork, &f.frame, fib_run);
+	long other = fib(inner, n - 2);
+
+	if (jd_join(fork, &f.frame))
+		return fib(fork, n - 1) + other;
+	return f.value + other;
+}
+
+static long fib_region(struct jd_scheduler *scheduler, int n)
+{
+	struct jd_fork_region region;
+	long value = fib(jd_fork_enter(scheduler, &region), n);
+
+	jd_fork_leave(&region);
+	return value;
+}
+
+/* Ten frames at once at each level; each leaf is counted exactly once. */
+struct skynet {
+	struct jd_fork_frame frame;
+	uint64_t first;
+	uint64_t size;
+	uint64_t sum;
+};
+
+static uint64_t skynet(struct jd_fork_point fork, uint64_t first, uint64_t size);
+
+static void skynet_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct skynet *s = jd_container_of(frame, struct skynet, frame);
+
+	s->sum = skynet(fork, s->first, s->size);
+}
+
+static uint64_t skynet(struct jd_fork_point fork, uint64_t first, uint64_t size)
+{
+	struct skynet children[10];
+	struct jd_fork_point at[11];
+	uint64_t sum = 0;
+
+	if (size == 1)
+		return first;
+	at[0] = fork;
+	for (int i = 0; i < 10; i++) {
+		children[i].first = first + (uint64_t)i * (size / 10);
+		children[i].size = size / 10;
+		at[i + 1] = jd_fork(at[i], &children[i].frame, skynet_run);
+	}
+	for (int i = 9; i >= 0; i--) {
+		jd_join_run(at[i], &children[i].frame);
+		sum += children[i].sum;
+	}
+	return sum;
+}
+
+static uint64_t skynet_region(struct jd_scheduler *scheduler, uint64_t size)
+{
+	struct jd_fork_region region;
+	uint64_t sum = skynet(jd_fork_enter(scheduler, &region), 0, size);
+
+	jd_fork_leave(&region);
+	return sum;
+}
+
+static struct jd_scheduler *new_ws(unsigned workers)
+{
+	const struct jd_ws_options options = {.workers = workers};
+	struct jd_scheduler *scheduler;
+
+	assert_int_equal(jd_ws_scheduler_new(&options, &scheduler), JD_OK);
+	return scheduler;
+}
+
+/* --- Answers ---------------------------------------------------------------------------------- */
+
+static void test_answers_with_any_number_of_workers(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++) {
+		struct jd_scheduler *s = new_ws(workers);
+
+		for (int round = 0; round < 5; round++) {
+			assert_int_equal(fib_region(s, 22), 17711);
+			assert_int_equal(skynet_region(s, 10000), 49995000);
+		}
+		assert_int_equal(jd_scheduler_destroy(s), JD_OK);
+	}
+}
+
+static void *fib_task(void *arg)
+{
+	return (void *)(intptr_t)fib_region(arg, 18);
+}
+
+static void test_inside_tasks_and_from_outside_at_once(void **state)
+{
+	struct jd_scheduler *s = new_ws(3);
+	struct jd_task *tasks[20];
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(jd_spawn_fn(s, fib_task, s, &tasks[i]), JD_OK);
+	assert_int_equal(fib_region(s, 20), 6765);
+	for (int i = 0; i < 20; i++) {
+		void *value;
+
+		assert_int_equal(jd_task_join(tasks[i], &value), JD_OK);
+		assert_int_equal((intptr_t)value, 2584);
+	}
+	assert_int_equal(jd_scheduler_destroy(s), JD_OK);
+}
+
+/* A region inside a frame: a stack of its own. */
+struct nested {
+	struct jd_fork_frame frame;
+	struct jd_scheduler *scheduler;
+	long value;
+};
+
+static void nested_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct nested *n = jd_container_of(frame, struct nested, frame);
+
+	n->value = fib_region(n->scheduler, 15) + fib(fork, 10);
+}
+
+static void test_regions_nest(void **state)
+{
+	struct jd_scheduler *s = new_ws(2);
+	struct nested n[8];
+	struct jd_fork_point at[9];
+	struct jd_fork_region region;
+
+	(void)state;
+	at[0] = jd_fork_enter(s, &region);
+	for (int i = 0; i < 8; i++) {
+		n[i].scheduler = s;
+		at[i + 1] = jd_fork(at[i], &n[i].frame, nested_run);
+	}
+	assert_int_equal(fib_region(s, 12), 144);
+	for (int i = 7; i >= 0; i--) {
+		jd_join_run(at[i], &n[i].frame);
+		assert_int_equal(n[i].value, 610 + 55);
+	}
+	jd_fork_leave(&region);
+	assert_int_equal(jd_scheduler_destroy(s), JD_OK);
+}
+
+/* --- Stealing --------------------------------------------------------------------------------- */
+
+struct rendezvous {
+	struct jd_fork_frame frame;
+	_Atomic(uint32_t) *arrived;
+	bool alone;
+};
+
+/* Returns only when both frames are being run: so somebody must have taken one. */
+static void rendezvous_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct rendezvous *r = jd_container_of(frame, struct rendezvous, frame);
+	uint64_t end = jd_clock_now() + 20 * JD_SEC;
+
+	(void)fork;
+	atomic_fetch_add_explicit(r->arrived, 1, memory_order_relaxed);
+	while (atomic_load_explicit(r->arrived, memory_order_relaxed) < 2) {
+		if (jd_clock_now() > end) {
+			r->alone = true;
+			return;
+		}
+		jd_thread_yield();
+	}
+}
+
+static void test_an_idle_worker_takes_a_frame(void **state)
+{
+	struct jd_scheduler *s = new_ws(1);
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		_Atomic(uint32_t) arrived = 0;
+		struct rendezvous offered = {.arrived = &arrived}, own = {.arrived = &arrived};
+		struct jd_fork_region region;
+		struct jd_fork_point fork = jd_fork_enter(s, &region);
+		struct jd_fork_point inner = jd_fork(fork, &offered.frame, rendezvous_run);
+
+		rendezvous_run(&own.frame, inner);
+		assert_false(jd_join(fork, &offered.frame));
+		jd_fork_leave(&region);
+		assert_false(own.alone || offered.alone);
+	}
+	assert_int_equal(jd_scheduler_destroy(s), JD_OK);
+}
+
+/* Frames whose work waits for tasks: workers change threads in the middle of stolen frames. */
+struct blocking_frame {
+	struct jd_fork_frame frame;
+	struct jd_scheduler *scheduler;
+	int depth;
+	long value;
+};
+
+static void *identity(void *arg)
+{
+	return arg;
+}
+
+static long blocking_tree(struct jd_scheduler *s, struct jd_fork_point fork, int depth);
+
+static void blocking_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct blocking_frame *f = jd_container_of(frame, struct blocking_frame, frame);
+
+	f->value = blocking_tree(f->scheduler, fork, f->depth);
+}
+
+static long blocking_tree(struct jd_scheduler *s, struct jd_fork_point fork, int depth)
+{
+	struct jd_task *task;
+	void *one = NULL;
+
+	if (depth == 0) {
+		if (jd_spawn_fn(s, identity, (void *)1, &task) != JD_OK ||
+		    jd_task_join(task, &one) != JD_OK)
+			return -1000000;
+		return (long)(intptr_t)one;
+	}
+	struct blocking_frame left = {.scheduler = s, .depth = depth - 1};
+	struct jd_fork_point inner = jd_fork(fork, &left.frame, blocking_run);
+	long right = blocking_tree(s, inner, depth - 1);
+
+	jd_join_run(fork, &left.frame);
+	return left.value + right;
+}
+
+static void *blocking_task(void *arg)
+{
+	struct jd_fork_region region;
+	long value = blocking_tree(arg, jd_fork_enter(arg, &region), 6);
+
+	jd_fork_leave(&region);
+	return (void *)value;
+}
+
+static void test_frames_may_block(void **state)
+{
+	struct jd_scheduler *s = new_ws(2);
+	struct jd_task *tasks[4];
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(jd_spawn_fn(s, blocking_task, s, &tasks[i]), JD_OK);
+	for (int i = 0; i < 4; i++) {
+		void *value;
+
+		assert_int_equal(jd_task_join(tasks[i], &value), JD_OK);
+		assert_int_equal((intptr_t)value, 64);
+	}
+	assert_int_equal(jd_scheduler_destroy(s), JD_OK);
+}
+
+/* --- Depth ------------------------------------------------------------------------------------ */
+
+struct deep {
+	struct jd_fork_frame frame;
+	uint64_t depth;
+	uint64_t count;
+};
+
+static uint64_t descend(struct jd_fork_point fork, uint64_t depth);
+
+static void deep_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct deep *d = jd_container_of(frame, struct deep, frame);
+
+	d->count = descend(fork, d->depth);
+}
+
+static uint64_t descend(struct jd_fork_point fork, uint64_t depth)
+{
+	if (depth == 0)
+		return 1;
+	struct deep side = {.depth = 0};
+	struct jd_fork_point inner = jd_fork(fork, &side.frame, deep_run);
+	uint64_t below = descend(inner, depth - 1);
+
+	jd_join_run(fork, &side.frame);
+	return below + side.count;
+}
+
+/* A thief of a host with very few slots. */
+struct thief {
+	struct jd_thread thread;
+	struct jd_fork_host *host;
+	_Atomic(bool) stop;
+	unsigned stolen;
+};
+
+static void steal_all(void *arg)
+{
+	struct thief *thief = arg;
+	struct jd_fork_region region;
+	struct jd_fork_point fork = jd_fork_host_enter(thief->host, &region);
+
+	while (!atomic_load_explicit(&thief->stop, memory_order_relaxed)) {
+		struct jd_fork_stolen stolen;
+
+		if (jd_fork_host_steal(thief->host, fork, 0, &stolen)) {
+			jd_fork_host_run(&stolen, fork);
+			thief->stolen++;
+		}
+	}
+	jd_fork_leave(&region);
+}
+
+static void test_deeper_than_the_slots(void **state)
+{
+	struct jd_fork_host host;
+	struct thief thief = {.host = &host};
+	struct jd_fork_region region;
+
+	(void)state;
+	for (unsigned slots = 1; slots <= 8; slots++) {
+		assert_int_equal(jd_fork_host_init(&host, jd_allocator_default(), 2, slots, NULL),
+				 JD_OK);
+		atomic_store_explicit(&thief.stop, false, memory_order_relaxed);
+		assert_int_equal(jd_thread_start(&thief.thread, "thief", 0, steal_all, &thief),
+				 JD_OK);
+		for (int round = 0; round < 300; round++) {
+			struct jd_fork_point fork = jd_fork_host_enter(&host, &region);
+
+			assert_int_equal(descend(fork, 20), 21);
+			assert_int_equal(fib(fork, 10), 55);
+			jd_fork_leave(&region);
+		}
+		atomic_store_explicit(&thief.stop, true, memory_order_relaxed);
+		jd_thread_join(&thief.thread);
+		jd_fork_host_fini(&host);
+	}
+}
+
+/* --- Other schedulers ------------------------------------------------------------------------- */
+
+static void test_serial_without_a_scheduler(void **state)
+{
+	(void)state;
+	assert_int_equal(fib_region(NULL, 15), 610);
+	assert_int_equal(skynet_region(NULL, 1000), 499500);
+}
+
+/* Who ran before whom: a frame that a "thief" took ran before its join. */
+struct early {
+	struct jd_fork_frame frame;
+	bool joined;
+	bool ran_early;
+};
+
+static void early_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct early *e = jd_container_of(frame, struct early, frame);
+
+	(void)fork;
+	e->ran_early = !e->joined;
+}
+
+static int fork_on_test(struct jd_test_scheduler *ts, void *arg)
+{
+	struct jd_scheduler *s = jd_test_scheduler_base(ts);
+	unsigned *early_runs = arg;
+	struct early frames[4] = {0};
+	struct jd_fork_point at[5];
+	struct jd_fork_region region;
+
+	at[0] = jd_fork_enter(s, &region);
+	for (int i = 0; i < 4; i++)
+		at[i + 1] = jd_fork(at[i], &frames[i].frame, early_run);
+	for (int i = 3; i >= 0; i--) {
+		frames[i].joined = true;
+		jd_join_run(at[i], &frames[i].frame);
+		*early_runs += frames[i].ran_early;
+	}
+	jd_fork_leave(&region);
+	return fib_region(s, 10) != 55 || skynet_region(s, 100) != 4950;
+}
+
+static void test_the_seed_decides_on_the_test_scheduler(void **state)
+{
+	const struct jd_test_options options = {.check_determinism = true};
+	unsigned early_runs = 0;
+
+	(void)state;
+	assert_int_equal(jd_test_many(&options, 100, fork_on_test, &early_runs), JD_OK);
+	/* Four frames, twice for each seed: some were taken and some were not. */
+	assert_in_range(early_runs, 100, 700);
+}
+
+/* --- Loops ------------------------------------------------------------------------------------ */
+
+enum {
+	CELLS = 100003
+};
+
+static void touch(void *arg, uint64_t begin, uint64_t end)
+{
+	_Atomic(uint8_t) *cells = arg;
+
+	for (uint64_t i = begin; i < end; i++)
+		atomic_fetch_add_explicit(&cells[i], 1, memory_order_relaxed);
+}
+
+static void test_parallel_for_covers_once(void **state)
+{
+	static _Atomic(uint8_t) cells[CELLS];
+	static const uint64_t grains[] = {0, 1, 7, 1000, CELLS, UINT64_MAX};
+	struct jd_scheduler *s = new_ws(3);
+
+	(void)state;
+	for (size_t g = 0; g < sizeof(grains) / sizeof(*grains); g++) {
+		struct jd_fork_region region;
+		struct jd_fork_point fork = jd_fork_enter(s, &region);
+
+		memset(cells, 0, sizeof(cells));
+		jd_parallel_for(fork, 0, CELLS, grains[g], touch, cells);
+		jd_parallel_for(fork, 5, 5, grains[g], touch, cells);
+		jd_parallel_for(fork, 6, 5, grains[g], touch, cells);
+		jd_fork_leave(&region);
+		for (int i = 0; i < CELLS; i++)
+			assert_int_equal(cells[i], 1);
+	}
+	assert_int_equal(jd_scheduler_destroy(s), JD_OK);
+}
+
+static void sum_init(void *arg, void *accumulator)
+{
+	(void)arg;
+	*(double *)accumulator = 0;
+}
+
+static void sum_body(void *arg, uint64_t begin, uint64_t end, void *accumulator)
+{
+	(void)arg;
+	for (uint64_t i = begin; i < end; i++)
+		*(double *)accumulator += 1.0 / (double)(i + 1);
+}
+
+static void sum_combine(void *arg, void *left, const void *right)
+{
+	(void)arg;
+	*(double *)left += *(const double *)right;
+}
+
+static const struct jd_reduce_ops sum_ops = {sizeof(double), sum_init, sum_body, sum_combine};
+
+static double harmonic(struct jd_scheduler *s, uint64_t n)
+{
+	struct jd_fork_region region;
+	double sum = -1;
+
+	assert_int_equal(
+		jd_parallel_reduce(jd_fork_enter(s, &region), 0, n, 100, &sum_ops, NULL, &sum),
+		JD_OK);
+	jd_fork_leave(&region);
+	return sum;
+}
+
+static void test_reduce_gives_the_same_bits_every_time(void **state)
+{
+	struct jd_scheduler *s = new_ws(3);
+	double serial = harmonic(NULL, 100000);
+
+	(void)state;
+	assert_true(serial > 12.09 && serial < 12.0902);
+	for (int i = 0; i < 20; i++)
+		assert_true(harmonic(s, 100000) == serial);
+	assert_true(harmonic(s, 0) == 0);
+	assert_int_equal(jd_scheduler_destroy(s), JD_OK);
+}
+
+static void test_bad_input(void **state)
+{
+	struct jd_reduce_ops ops = sum_ops;
+	struct jd_fork_region region;
+	struct jd_fork_point fork = jd_fork_enter(NULL, &region);
+	double sum;
+
+	(void)state;
+	assert_int_equal(jd_parallel_reduce(fork, 0, 1, 1, NULL, NULL, &sum), JD_EINVAL);
+	assert_int_equal(jd_parallel_reduce(fork, 0, 1, 1, &ops, NULL, NULL), JD_EINVAL);
+	ops.size = 0;
+	assert_int_equal(jd_parallel_reduce(fork, 0, 1, 1, &ops, NULL, &sum), JD_EINVAL);
+	ops.size = JD_REDUCE_MAX + 1;
+	assert_int_equal(jd_parallel_reduce(fork, 0, 1, 1, &ops, NULL, &sum), JD_EINVAL);
+	ops = sum_ops;
+	ops.combine = NULL;
+	assert_int_equal(jd_parallel_reduce(fork, 0, 1, 1, &ops, NULL, &sum), JD_EINVAL);
+	jd_fork_leave(&region);
+}
+
+static void leave_too_early(void *arg)
+{
+	struct jd_scheduler *s = new_ws(1);
+	_Atomic(uint32_t) arrived = 2;
+	struct rendezvous r = {.arrived = &arrived};
+	struct jd_fork_region region;
+
+	(void)arg;
+	jd_fork(jd_fork_enter(s, &region), &r.frame, rendezvous_run);
+	jd_fork_leave(&region);
+}
+
+static void test_leaving_with_a_frame_open_is_caught(void **state)
+{
+	(void)state;
+	assert_true(death_aborts(leave_too_early, NULL, "BUG IN CLIENT: a region is left"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_answers_with_any_number_of_workers),
+		cmocka_unit_test(test_inside_tasks_and_from_outside_at_once),
+		cmocka_unit_test(test_regions_nest),
+		cmocka_unit_test(test_an_idle_worker_takes_a_frame),
+		cmocka_unit_test(test_frames_may_block),
+		cmocka_unit_test(test_deeper_than_the_slots),
+		cmocka_unit_test(test_serial_without_a_scheduler),
+		cmocka_unit_test(test_the_seed_decides_on_the_test_scheduler),
+		cmocka_unit_test(test_parallel_for_covers_once),
+		cmocka_unit_test(test_reduce_gives_the_same_bits_every_time),
+		cmocka_unit_test(test_bad_input),
+		cmocka_unit_test(test_leaving_with_a_frame_open_is_caught),
+	};
+
+	return cmocka_run_group_tests_name("fork", tests, NULL, NULL);
+}
