@@ -180,8 +180,8 @@ jd_status jd_thread_pool_submit(struct jd_thread_pool *pool, struct jd_runnable 
 		wake = true;
 	} else {
 		status = start_thread(pool, job, true);
-		/* Without another thread it can still wait for one that is at work. */
-		if (status != JD_OK && status != JD_ECLOSED && pool->blocking) {
+		/* Without another thread it can still wait for one that is at work, or about to. */
+		if (status != JD_OK && status != JD_ECLOSED && (pool->blocking || pool->assigned)) {
 			push_back(pool, job);
 			status = JD_OK;
 		}
