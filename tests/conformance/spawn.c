@@ -253,7 +253,7 @@ static void without_memory(struct conf *c)
 }
 
 /* What is there goes on, although nothing more can be had. */
-static void what_runs_needs_no_memory(struct conf *c)
+static void woken_without_memory(struct conf *c, const struct jd_task_options *options)
 {
 	struct conf_latch *polled = conf_latch_new(c), *dropped = conf_latch_new(c);
 	struct conf_node *nodes = conf_nodes(c, 300);
@@ -262,7 +262,7 @@ static void what_runs_needs_no_memory(struct conf *c)
 	for (unsigned i = 0; i < 300; i++) {
 		nodes[i].polled = polled;
 		nodes[i].dropped = dropped;
-		conf_node_spawn(&nodes[i], &tasks[i]);
+		conf_node_spawn_on(&nodes[i], c->scheduler, options, &tasks[i]);
 	}
 	WAIT(polled, 300);
 	count_allocator_fail(&c->memory, 1, UINT64_MAX);
@@ -280,6 +280,23 @@ static void what_runs_needs_no_memory(struct conf *c)
 	}
 	conf_latch_close(polled);
 	conf_latch_close(dropped);
+}
+
+static void what_runs_needs_no_memory(struct conf *c)
+{
+	woken_without_memory(c, &(struct jd_task_options){.kind = JD_TASK_BACKGROUND});
+	woken_without_memory(c, &(struct jd_task_options){.label = "with a label"});
+}
+
+static void foreground_tasks_need_no_memory(struct conf *c)
+{
+	woken_without_memory(c,
+			     &(struct jd_task_options){.kind = JD_TASK_FOREGROUND, .session = 77});
+}
+
+static void blocking_tasks_need_no_memory(struct conf *c)
+{
+	woken_without_memory(c, &(struct jd_task_options){.kind = JD_TASK_BLOCKING});
 }
 
 /* --- Two schedulers -------------------------------------------------------------------------- */
@@ -403,6 +420,8 @@ const struct conf_test conf_spawn_tests[] = {
 	{"spawn.from_eight_threads", from_eight_threads, CONF_FOREIGN | CONF_ONCE},
 	{"spawn.without_memory", without_memory, 0},
 	{"spawn.what_runs_needs_no_memory", what_runs_needs_no_memory, 0},
+	{"spawn.foreground_tasks_need_no_memory", foreground_tasks_need_no_memory, CONF_FOREGROUND},
+	{"spawn.blocking_tasks_need_no_memory", blocking_tasks_need_no_memory, CONF_BLOCKING},
 	{"spawn.two_schedulers_await_each_other", two_schedulers_await_each_other, CONF_PARALLEL},
 	{"spawn.an_awaited_scheduler_is_destroyed", an_awaited_scheduler_is_destroyed,
 	 CONF_PARALLEL},
