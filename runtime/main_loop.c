@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/main_loop.h"
 
+#include "runtime/runnable.h"
+
 #include "runtime/parker.h"
 
 enum {
@@ -71,8 +73,11 @@ jd_status jd_main_loop_post(struct jd_main_loop *loop, struct jd_runnable *runna
 			    jd_session_id session)
 {
 	runnable->session = session;
-	if (jd_injector_push(&loop->inbox, runnable) == JD_INJECTOR_CLOSED)
+	jd_runnable_mark(runnable);
+	if (jd_injector_push(&loop->inbox, runnable) == JD_INJECTOR_CLOSED) {
+		jd_runnable_unmark(runnable);
 		return JD_ECLOSED;
+	}
 	jd_main_loop_kick(loop);
 	return JD_OK;
 }
@@ -127,6 +132,7 @@ static bool run_one(struct jd_main_loop *loop)
 		jd_session_id outer = loop->current;
 
 		loop->current = r->session;
+		jd_runnable_unmark(r);
 		jd_runnable_run(r, NULL);
 		loop->current = outer;
 		return true;
@@ -321,7 +327,7 @@ struct jd_runnable *jd_main_loop_close(struct jd_main_loop *loop)
 	struct jd_runnable *all = loop->ready.head;
 
 	list_init(&loop->ready);
-	return all;
+	return jd_runnable_unmark_list(all);
 }
 
 void jd_main_loop_fini(struct jd_main_loop *loop)

@@ -3,6 +3,7 @@
 #include "runtime/test_scheduler.h"
 
 #include "runtime/memory.h"
+#include "runtime/runnable.h"
 #include "runtime/tuning.h"
 
 /* --- Bags -------------------------------------------------------------------------------- */
@@ -47,10 +48,13 @@ jd_status jd_test_queue_push(struct jd_test_scheduler *ts, struct jd_test_bag *b
 {
 	/* With no room at all nothing would ever let a latecomer in. */
 	JD_ASSERT(bag->capacity > 0);
+	jd_runnable_mark(runnable);
 	runnable->next = NULL;
 	if (bag->count == bag->capacity && !bag_grow(ts->base.allocator, bag)) {
-		if (!(runnable->flags & JD_RUNNABLE_RESUME))
+		if (!(runnable->flags & JD_RUNNABLE_RESUME)) {
+			jd_runnable_unmark(runnable);
 			return JD_ENOMEM;
+		}
 		if (!bag->late)
 			bag->late_tail = &bag->late;
 		*bag->late_tail = runnable;
@@ -71,6 +75,7 @@ struct jd_runnable *jd_test_queue_take(struct jd_test_bag *bag, size_t i)
 	bag->items[i] = bag->items[--bag->count];
 	if (bag->late)
 		bag_admit(bag);
+	jd_runnable_unmark(runnable);
 	return runnable;
 }
 
@@ -193,6 +198,7 @@ jd_status jd_test_queue_push_session(struct jd_test_scheduler *ts, struct jd_run
 
 	if (!session)
 		return JD_ENOMEM;
+	jd_runnable_mark(runnable);
 	runnable->session = id;
 	runnable->next = NULL;
 	*session->tail = runnable;
@@ -207,7 +213,10 @@ struct jd_runnable *jd_test_queue_take_session(struct jd_test_scheduler *ts, siz
 	JD_ASSERT(i < ts->sessions.active_count);
 	*session = ts->sessions.active[i];
 	JD_ASSERT((*session)->head && !(*session)->blocked);
-	return session_pop(&ts->sessions, *session);
+	struct jd_runnable *runnable = session_pop(&ts->sessions, *session);
+
+	jd_runnable_unmark(runnable);
+	return runnable;
 }
 
 void jd_test_queue_block(struct jd_test_scheduler *ts, struct jd_test_session *session)

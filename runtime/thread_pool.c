@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "runtime/memory.h"
+#include "runtime/runnable.h"
 #include "runtime/tuning.h"
 
 _Thread_local struct jd_pool_thread *jd_pool_self;
@@ -70,6 +71,8 @@ static bool wait_for_job(struct jd_thread_pool *pool)
 static void run_job(struct jd_thread_pool *pool, struct jd_runnable *job, bool blocking)
 {
 	jd_lock_release(&pool->lock);
+	if (blocking)
+		jd_runnable_unmark(job);
 	jd_runnable_run(job, NULL);
 	jd_lock_acquire(&pool->lock);
 	if (blocking)
@@ -170,6 +173,7 @@ jd_status jd_thread_pool_submit(struct jd_thread_pool *pool, struct jd_runnable 
 	jd_status status = JD_OK;
 	bool wake = false;
 
+	jd_runnable_mark(job);
 	jd_lock_acquire(&pool->lock);
 	if (pool->closed) {
 		status = JD_ECLOSED;
@@ -186,6 +190,8 @@ jd_status jd_thread_pool_submit(struct jd_thread_pool *pool, struct jd_runnable 
 			status = JD_OK;
 		}
 	}
+	if (status != JD_OK)
+		jd_runnable_unmark(job);
 	jd_lock_release(&pool->lock);
 	if (wake)
 		jd_futex_wake_one(&pool->wake);
@@ -225,7 +231,7 @@ struct jd_runnable *jd_thread_pool_close(struct jd_thread_pool *pool)
 	atomic_fetch_add_explicit(&pool->wake, 1, memory_order_relaxed);
 	jd_lock_release(&pool->lock);
 	jd_futex_wake_all(&pool->wake);
-	return jobs;
+	return jd_runnable_unmark_list(jobs);
 }
 
 void jd_thread_pool_join(struct jd_thread_pool *pool)

@@ -3,6 +3,7 @@
 #include "runtime/worker.h"
 
 #include "runtime/memory.h"
+#include "runtime/runnable.h"
 #include "runtime/tuning.h"
 
 static void count(_Atomic(uint64_t) *counter, uint64_t n)
@@ -85,6 +86,7 @@ static void cancel_all(struct jd_runnable *list)
 	while (list) {
 		struct jd_runnable *next = list->next;
 
+		jd_runnable_unmark(list);
 		jd_runnable_cancel(list);
 		list = next;
 	}
@@ -356,6 +358,8 @@ static void drive_loop(struct jd_worker *w, struct jd_pool_thread *self)
 			w->armed = false;
 			kick_keeper(all);
 		}
+		if (r != &w->run_stolen)
+			jd_runnable_unmark(r);
 		count(&w->stats.run, 1);
 		jd_runnable_run(r, w);
 		if (JD_UNLIKELY(self->worker != w))
@@ -407,6 +411,7 @@ jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnab
 	struct jd_worker *w = jd_workers_self(all);
 	bool queued = false;
 
+	jd_runnable_mark(runnable);
 	if (w && (runnable->flags & JD_RUNNABLE_YIELDED)) {
 		/* Behind all others; but alone it need not leave, nor anybody wake for it. */
 		if (!jd_deque_size(&w->deque) && jd_injector_empty(&all->injector) &&
@@ -415,8 +420,10 @@ jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnab
 	} else if (w) {
 		queued = jd_deque_push(&w->deque, runnable) == JD_OK;
 	}
-	if (!queued && jd_injector_push(&all->injector, runnable) == JD_INJECTOR_CLOSED)
+	if (!queued && jd_injector_push(&all->injector, runnable) == JD_INJECTOR_CLOSED) {
+		jd_runnable_unmark(runnable);
 		return JD_ECLOSED;
+	}
 	notify(all);
 	return JD_OK;
 }
@@ -458,7 +465,7 @@ jd_status jd_workers_hand_on(struct jd_workers *all)
 
 struct jd_runnable *jd_workers_close(struct jd_workers *all)
 {
-	return jd_injector_close(&all->injector);
+	return jd_runnable_unmark_list(jd_injector_close(&all->injector));
 }
 
 void jd_workers_stop(struct jd_workers *all)
@@ -480,8 +487,10 @@ struct jd_runnable *jd_workers_rest(struct jd_workers *all)
 	for (unsigned i = 0; i < all->count; i++) {
 		struct jd_runnable *r = jd_deque_pop(&all->workers[i].deque);
 
-		if (r)
+		if (r) {
+			jd_runnable_unmark(r);
 			return r;
+		}
 	}
 	return NULL;
 }

@@ -1,0 +1,45 @@
+/* runnable.h - catches runnables that are scheduled twice, or freed, while they are queued. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JD_RUNTIME_RUNNABLE_H
+#define JD_RUNTIME_RUNNABLE_H
+
+/*
+ * In checked builds a queue marks what it takes in and looks for the mark when it hands it out.
+ * No status could tell the user: when it is found, a queue is broken or about to be.
+ */
+#include <jackdaw/scheduler.h>
+
+#include "platform/compiler.h"
+
+enum {
+	JD_RUNNABLE_QUEUED = 0x4a44
+};
+
+/* Before it becomes visible to others. */
+static inline void jd_runnable_mark(struct jd_runnable *runnable)
+{
+	if (!JD_CHECKED)
+		return;
+	if (runnable->_reserved == JD_RUNNABLE_QUEUED)
+		JD_MISUSE("a runnable was scheduled while it was queued");
+	runnable->_reserved = JD_RUNNABLE_QUEUED;
+}
+
+/* When it is handed out, or was refused after all. */
+static inline void jd_runnable_unmark(struct jd_runnable *runnable)
+{
+	if (!JD_CHECKED)
+		return;
+	if (runnable->_reserved != JD_RUNNABLE_QUEUED)
+		JD_MISUSE("a runnable was freed or overwritten while it was queued");
+	runnable->_reserved = 0;
+}
+
+static inline struct jd_runnable *jd_runnable_unmark_list(struct jd_runnable *list)
+{
+	for (struct jd_runnable *r = list; JD_CHECKED && r; r = r->next)
+		jd_runnable_unmark(r);
+	return list;
+}
+
+#endif
