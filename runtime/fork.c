@@ -11,19 +11,31 @@ enum {
 	FRAME_SLEEPER = 2, /* added to the address of the thief's stack */
 };
 
+/* The public word: tail, split, and above them how often frames were published. */
+enum {
+	INDEX_BITS = 17,
+};
+
+#define INDEX_MASK ((UINT64_C(1) << INDEX_BITS) - 1)
+#define ONE_SPLIT (UINT64_C(1) << INDEX_BITS)
+#define ONE_TIME (UINT64_C(1) << 2 * INDEX_BITS)
+
+_Static_assert(JD_FORK_SLOTS <= INDEX_MASK, "all indices of a stack fit the public word");
+
 static uint32_t tail_of(uint64_t public)
 {
-	return (uint32_t) public;
+	return (uint32_t)(public & INDEX_MASK);
 }
 
 static uint32_t split_of(uint64_t public)
 {
-	return (uint32_t)(public >> 32);
+	return (uint32_t)(public >> INDEX_BITS & INDEX_MASK);
 }
 
-static uint64_t public_word(uint32_t tail, uint32_t split)
+/* The word with another tail and split. */
+static uint64_t with_range(uint64_t public, uint32_t tail, uint32_t split)
 {
-	return (uint64_t)split << 32 | tail;
+	return (public & ~(ONE_TIME - 1)) | split * ONE_SPLIT | tail;
 }
 
 static void set_limit(struct jd_fork_stack *stack, jd_fork_slot *limit)
@@ -33,10 +45,24 @@ static void set_limit(struct jd_fork_stack *stack, jd_fork_slot *limit)
 
 /* --- Stealing --------------------------------------------------------------------------------- */
 
-/* Claims the oldest public frame of the victim. */
-static struct jd_fork_frame *claim(struct jd_fork_stack *victim, struct jd_fork_stack *thief)
+/* Whether the frame is still being run on that stack. */
+static bool is_with(const struct jd_fork_frame *frame, const struct jd_fork_stack *thief)
 {
-	uint64_t public = atomic_load_explicit(&victim->_public, memory_order_relaxed);
+	uintptr_t s = atomic_load_explicit(&frame->_state, memory_order_relaxed);
+
+	return (s & ~(uintptr_t)FRAME_SLEEPER) == (uintptr_t)thief;
+}
+
+/*
+ * Claims the oldest public frame of the victim. With `below`: only while the victim still runs that
+ * frame, so that what is claimed was forked by it. If the word shows something published later, the
+ * frame is seen to be done; and if that comes after the look, the word has changed.
+ */
+static struct jd_fork_frame *claim(struct jd_fork_stack *victim, struct jd_fork_stack *thief,
+				   const struct jd_fork_frame *below)
+{
+	/* order: (F10) acquire - the victim's frames that ended before; pairs with (F2). */
+	uint64_t public = atomic_load_explicit(&victim->_public, memory_order_acquire);
 
 	do {
 		if (tail_of(public) >= split_of(public)) {
@@ -46,10 +72,12 @@ static struct jd_fork_frame *claim(struct jd_fork_stack *victim, struct jd_fork_
 				set_limit(victim, NULL);
 			return NULL;
 		}
+		if (below && !is_with(below, victim))
+			return NULL;
 	}
 	/* order: (F1) acquire - the slots and frames that were published; pairs with (F2), (F3). */
 	while (!atomic_compare_exchange_weak_explicit(&victim->_public, &public, public + 1,
-						      memory_order_acquire, memory_order_relaxed));
+						      memory_order_acquire, memory_order_acquire));
 	struct jd_fork_frame *frame =
 		atomic_load_explicit(&victim->_base[tail_of(public)], memory_order_relaxed);
 
@@ -74,13 +102,16 @@ bool jd_fork_host_steal(struct jd_fork_host *self, struct jd_fork_point thief, u
 			struct jd_fork_stolen *stolen)
 {
 	unsigned used = atomic_load_explicit(&self->used, memory_order_relaxed);
+	/* A serial stack goes away with its region: the owner must not look there for frames. */
+	struct jd_fork_stack *name = thief._stack->_host ? thief._stack
+							 : &self->stacks[self->count];
 
 	for (unsigned i = 0; i < used; i++) {
 		struct jd_fork_stack *victim = &self->stacks[(start + i) % used];
 
 		if (victim == thief._stack)
 			continue;
-		stolen->frame = claim(victim, thief._stack);
+		stolen->frame = claim(victim, name, NULL);
 		stolen->victim = victim;
 		if (stolen->frame)
 			return true;
@@ -131,7 +162,7 @@ static void choose_thief(struct jd_fork_point fork)
 	struct jd_fork_frame *frame =
 		atomic_load_explicit(&stack->_base[tail], memory_order_relaxed);
 
-	atomic_store_explicit(&stack->_public, public_word(tail + 1, 0), memory_order_relaxed);
+	atomic_store_explicit(&stack->_public, with_range(0, tail + 1, 0), memory_order_relaxed);
 	frame->_run(frame, fork);
 	atomic_store_explicit(&frame->_state, FRAME_DONE, memory_order_relaxed);
 }
@@ -150,17 +181,26 @@ jd_fork_slot *jd_fork_slow(struct jd_fork_stack *stack, jd_fork_slot *top)
 	set_limit(stack, stack->_end);
 	if (next <= stack->_split)
 		return next; /* at the end, all of it public already */
-	uint64_t give = (n + 1) / 2;
+	uint64_t give = (n + 1) / 2, change = give * ONE_SPLIT + ONE_TIME;
 	uint64_t public = atomic_load_explicit(&stack->_public, memory_order_relaxed);
 
 	/* order: (F2) release - the slots and frames up to the new split; pairs with (F1). */
-	while (!atomic_compare_exchange_weak_explicit(&stack->_public, &public,
-						      public + (give << 32), memory_order_release,
-						      memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(&stack->_public, &public, public + change,
+						      memory_order_release, memory_order_relaxed))
 		;
 	stack->_split += give;
 	stack->_host->published(stack->_host);
 	return next;
+}
+
+/* Sleeps until the thief, whom the state names, is done; not for long. */
+static void sleep_in_join(struct jd_fork_stack *stack, struct jd_fork_frame *frame, uintptr_t state)
+{
+	atomic_store_explicit(&stack->_word, 0, memory_order_relaxed);
+	/* order: (F7) acq_rel - the word is ready to be set; pairs with (F6). */
+	if (atomic_compare_exchange_strong_explicit(&frame->_state, &state, state | FRAME_SLEEPER,
+						    memory_order_acq_rel, memory_order_relaxed))
+		jd_futex_wait(&stack->_word, 0, jd_clock_now() + JD_JOIN_SLEEP_NS);
 }
 
 /* Helps the thief with what it forked, until it is done with ours; sleeps if that takes long. */
@@ -177,7 +217,7 @@ static void wait_for_thief(struct jd_fork_stack *stack, jd_fork_slot *top,
 			return;
 		struct jd_fork_stack *thief =
 			(struct jd_fork_stack *)(s & ~(uintptr_t)FRAME_SLEEPER);
-		struct jd_fork_frame *sub = thief ? claim(thief, stack) : NULL;
+		struct jd_fork_frame *sub = thief ? claim(thief, stack, frame) : NULL;
 
 		if (sub) {
 			run_stolen(sub, thief, inner);
@@ -185,12 +225,10 @@ static void wait_for_thief(struct jd_fork_stack *stack, jd_fork_slot *top,
 		} else if (!thief || idle < JD_JOIN_SPINS) {
 			jd_cpu_relax();
 		} else {
-			atomic_store_explicit(&stack->_word, 0, memory_order_relaxed);
-			/* order: (F7) acq_rel - the word is ready to be set; pairs with (F6). */
-			if (atomic_compare_exchange_strong_explicit(
-				    &frame->_state, &s, s | FRAME_SLEEPER, memory_order_acq_rel,
-				    memory_order_relaxed))
-				jd_futex_wait(&stack->_word, 0, jd_clock_now() + JD_JOIN_SLEEP_NS);
+			/* Perhaps the thief waits for something that our worker has to run. */
+			if ((idle - JD_JOIN_SPINS) % JD_JOIN_SLEEPS == JD_JOIN_SLEEPS - 1)
+				stack->_host->blocks(stack->_host);
+			sleep_in_join(stack, frame, s);
 		}
 	}
 }
@@ -203,7 +241,7 @@ bool jd_join_slow(struct jd_fork_stack *stack, jd_fork_slot *top, struct jd_fork
 	if (stack->_host->choose) {
 		if (tail_of(public) <= at)
 			return true;
-		atomic_store_explicit(&stack->_public, public_word(at, 0), memory_order_relaxed);
+		atomic_store_explicit(&stack->_public, with_range(0, at, 0), memory_order_relaxed);
 		return false;
 	}
 	while (tail_of(public) <= at) {
@@ -211,7 +249,7 @@ bool jd_join_slow(struct jd_fork_stack *stack, jd_fork_slot *top, struct jd_fork
 
 		/* order: (F3) acq_rel - hands on what (F2) released; pairs with (F1). */
 		if (!atomic_compare_exchange_weak_explicit(
-			    &stack->_public, &public, public_word(tail, split),
+			    &stack->_public, &public, with_range(public, tail, split),
 			    memory_order_acq_rel, memory_order_relaxed))
 			continue;
 		stack->_split = stack->_base + split;
@@ -219,7 +257,8 @@ bool jd_join_slow(struct jd_fork_stack *stack, jd_fork_slot *top, struct jd_fork
 	}
 	wait_for_thief(stack, top, frame);
 	/* All from here up is joined and all below stolen: nobody can have a claim on the word. */
-	atomic_store_explicit(&stack->_public, public_word(at, at), memory_order_relaxed);
+	public = atomic_load_explicit(&stack->_public, memory_order_relaxed);
+	atomic_store_explicit(&stack->_public, with_range(public, at, at), memory_order_relaxed);
 	stack->_split = top;
 	set_limit(stack, NULL);
 	return false;
@@ -302,9 +341,10 @@ void jd_fork_leave(struct jd_fork_region *region)
 	if (!stack->_host)
 		return;
 	/* What is public is seen; a private frame that was forgotten is not. */
-	bool open = stack->_host->choose
-			    ? atomic_load_explicit(&stack->_public, memory_order_relaxed) != 0
-			    : stack->_split != stack->_base;
+	bool open =
+		stack->_host->choose
+			? tail_of(atomic_load_explicit(&stack->_public, memory_order_relaxed)) != 0
+			: stack->_split != stack->_base;
 
 	if (open)
 		JD_MISUSE("a region is left while a forked frame is not joined");
@@ -327,8 +367,11 @@ jd_status jd_fork_host_init(struct jd_fork_host *self, const struct jd_allocator
 		.count = count,
 		.slots = slots,
 		.published = published ? published : nobody,
+		.blocks = nobody,
 	};
-	self->stacks = jd_memory_zalloc(allocator, count, sizeof(*self->stacks),
+	JD_ASSERT(slots <= INDEX_MASK);
+	/* One more, the name of thieves without a stack of their own: always empty. */
+	self->stacks = jd_memory_zalloc(allocator, (size_t)count + 1, sizeof(*self->stacks),
 					alignof(struct jd_fork_stack));
 	return self->stacks ? JD_OK : JD_ENOMEM;
 }
@@ -341,7 +384,8 @@ void jd_fork_host_fini(struct jd_fork_host *self)
 		jd_memory_free(self->allocator, self->stacks[i]._base,
 			       ((size_t)self->slots + 1) * sizeof(jd_fork_slot),
 			       alignof(jd_fork_slot));
-	jd_memory_free(self->allocator, self->stacks, self->count * sizeof(*self->stacks),
+	jd_memory_free(self->allocator, self->stacks,
+		       ((size_t)self->count + 1) * sizeof(*self->stacks),
 		       alignof(struct jd_fork_stack));
 	self->stacks = NULL;
 }

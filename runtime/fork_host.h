@@ -18,7 +18,15 @@
  *           of an earlier use of the same indices. The slot stays as it is until the thief has
  *           said in the frame who it is: the owner, waiting, works one slot higher
  *
- * A frame's state: 0 forked, 1 done, otherwise the thief's stack, plus 2 when the owner sleeps.
+ * A frame's state: 0 forked, 1 done, otherwise the thief's stack, plus 2 when the owner sleeps. A
+ * thief that runs serially, its stack part of a region that may end any time, is named by a stack
+ * of the host that is always empty.
+ *
+ * A waiting owner helps its thief, but only with frames that the stolen one has forked. The thief
+ * may be done and at something else between the look at the frame's state and the claim, with the
+ * same indices; so the word also counts how often something was published, and a claim by the old
+ * word fails (it wraps after 2^30 times, which is harmless unless the helper slept exactly so long:
+ * then it helps with a frame of somebody else).
  *
  * Stacks belong to regions, not to workers: a task that blocks in a region keeps its stack while
  * its worker is driven by another thread. Frames that are public then can still be stolen, and
@@ -36,9 +44,14 @@ struct jd_fork_host {
 	_Atomic(uint32_t) used;               /* A: stacks that were ever claimed; only grows */
 	/* Frames were published: wake somebody. Called by any thread that forks. */
 	void (*published)(struct jd_fork_host *self); /* I */
+	/*
+	 * The calling thread has waited long in a join and goes on waiting: if it drives a worker,
+	 * another thread should. The thief may be blocked, and wait for what that worker would run.
+	 */
+	void (*blocks)(struct jd_fork_host *self); /* I: init sets one that does nothing */
 	/* For tests: nobody steals, but a choice of 0 or 1 decides who would have. */
 	uint64_t (*choose)(struct jd_fork_host *self, uint64_t n); /* I: NULL in production */
-	struct jd_fork_stack *stacks; /* I: the array; A: its elements */
+	struct jd_fork_stack *stacks; /* I: the array, count + 1; A: its elements */
 };
 
 /* What a thief holds between the claim and the run. */
@@ -48,7 +61,7 @@ struct jd_fork_stolen {
 };
 
 /*
- * count stacks of so many slots, which are allocated when first used. published may be NULL.
+ * count stacks of so many slots (at most 131,071), allocated when first used. published may be NULL.
  * JD_ENOMEM.
  */
 jd_status jd_fork_host_init(struct jd_fork_host *self, const struct jd_allocator *allocator,

@@ -547,6 +547,15 @@ static void forks_published(struct jd_fork_host *host)
 	notify(jd_container_of(host, struct jd_workers, forks));
 }
 
+/* In a join that takes long. If there is no thread for the worker now, it is asked for again. */
+static void forks_block(struct jd_fork_host *host)
+{
+	struct jd_workers *all = jd_container_of(host, struct jd_workers, forks);
+
+	if (jd_workers_self(all))
+		(void)jd_workers_hand_on(all);
+}
+
 jd_status jd_workers_init(struct jd_workers *all, unsigned count_,
 			  const struct jd_allocator *allocator, const struct jd_topology *topology,
 			  struct jd_thread_pool *pool)
@@ -568,6 +577,7 @@ jd_status jd_workers_init(struct jd_workers *all, unsigned count_,
 		all->workers = NULL;
 		return status;
 	}
+	all->forks.blocks = forks_block;
 	jd_reclaimer_init(&all->reclaimer);
 	jd_timer_driver_init(&all->timers, jd_clock_now());
 	jd_injector_init(&all->injector);

@@ -52,7 +52,8 @@
  * Waiting for a stolen frame: the owner helps the thief with what the thief forks (leapfrogging,
  * Wagner and Calder, PPoPP 1993), so its stack grows no deeper than a serial run's would, and it
  * never runs what is not below its own frame; nothing that waits for it can end up on top of it.
- * Do not hold a lock over a join that a frame may want.
+ * Do not hold a lock over a join that a frame may want. A frame may block as a task may, also for
+ * a task that its worker would run: a worker whose join takes long is handed on to another thread.
  *
  * The idea of a private and a public part of the stack is that of Lace (van Dijk and van de Pol,
  * "Lace: non-blocking split deque for work-stealing", MuCoCoS 2014).
@@ -97,7 +98,7 @@ struct jd_fork_stack {
 	jd_fork_slot *_base;                           /* I */
 	jd_fork_slot *_end;                            /* I */
 	struct jd_fork_host *_host;                    /* I */
-	alignas(128) JD_ATOMIC(uint64_t) _public;      /* A: low half next to steal, high split */
+	alignas(128) JD_ATOMIC(uint64_t) _public;      /* A: see runtime/fork.c */
 	JD_ATOMIC(uint32_t) _word;                     /* A: the owner sleeps here in a join */
 	JD_ATOMIC(uint32_t) _claimed;                  /* A */
 };

@@ -300,6 +300,62 @@ static void test_frames_may_block(void **state)
 	assert_int_equal(jd_scheduler_destroy(s), JD_OK);
 }
 
+/*
+ * The caller joins a, which a worker took, and so helps it with b; b waits for a task, and the only
+ * worker for b.
+ */
+struct crossing {
+	struct jd_fork_frame frame;
+	struct jd_scheduler *scheduler;
+	_Atomic(bool) *begun;
+	long value;
+};
+
+static void cross_b(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct crossing *b = jd_container_of(frame, struct crossing, frame);
+
+	atomic_store_explicit(b->begun, true, memory_order_relaxed);
+	b->value = blocking_tree(b->scheduler, fork, 0);
+}
+
+static void cross_a(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct crossing *a = jd_container_of(frame, struct crossing, frame);
+	_Atomic(bool) begun = false;
+	struct crossing b = {.scheduler = a->scheduler, .begun = &begun};
+	struct jd_fork_point inner;
+
+	atomic_store_explicit(a->begun, true, memory_order_relaxed);
+	inner = jd_fork(fork, &b.frame, cross_b);
+	(void)inner;
+	while (!atomic_load_explicit(&begun, memory_order_relaxed))
+		jd_thread_yield();
+	jd_join_run(fork, &b.frame);
+	a->value = b.value;
+}
+
+static void test_a_frame_waits_for_a_task_of_the_worker_that_joins_it(void **state)
+{
+	struct jd_scheduler *s = new_ws(1);
+
+	(void)state;
+	for (int round = 0; round < 10; round++) {
+		_Atomic(bool) begun = false;
+		struct crossing a = {.scheduler = s, .begun = &begun};
+		struct jd_fork_region region;
+		struct jd_fork_point fork = jd_fork_enter(s, &region);
+
+		jd_fork(fork, &a.frame, cross_a);
+		while (!atomic_load_explicit(&begun, memory_order_relaxed))
+			jd_thread_yield();
+		jd_join_run(fork, &a.frame);
+		jd_fork_leave(&region);
+		assert_int_equal(a.value, 1);
+	}
+	assert_int_equal(jd_scheduler_destroy(s), JD_OK);
+}
+
 /* --- Depth ------------------------------------------------------------------------------------ */
 
 struct deep {
@@ -378,6 +434,65 @@ static void test_deeper_than_the_slots(void **state)
 		jd_thread_join(&thief.thread);
 		jd_fork_host_fini(&host);
 	}
+}
+
+/* The thief found no stack free; what its region happens to contain is nobody's business. */
+struct lone_frame {
+	struct jd_fork_frame frame;
+	_Atomic(bool) *begun;
+	_Atomic(bool) *joining;
+};
+
+static void lone_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct lone_frame *f = jd_container_of(frame, struct lone_frame, frame);
+	uint64_t end;
+
+	(void)fork;
+	atomic_store_explicit(f->begun, true, memory_order_relaxed);
+	while (!atomic_load_explicit(f->joining, memory_order_relaxed))
+		jd_thread_yield();
+	/* Long enough for the owner to look around in its join. */
+	for (end = jd_clock_now() + 2 * JD_MS; jd_clock_now() < end;)
+		jd_thread_yield();
+}
+
+static void steal_one(void *arg)
+{
+	struct jd_fork_host *host = arg;
+	struct jd_fork_region region;
+	struct jd_fork_stolen stolen;
+
+	memset((void *)&region, 0x4b, sizeof(region));
+	struct jd_fork_point fork = jd_fork_host_enter(host, &region);
+
+	while (!jd_fork_host_steal(host, fork, 0, &stolen))
+		jd_thread_yield();
+	jd_fork_host_run(&stolen, fork);
+	jd_fork_leave(&region);
+}
+
+static void test_a_thief_without_a_stack(void **state)
+{
+	_Atomic(bool) begun = false, joining = false;
+	struct lone_frame f = {.begun = &begun, .joining = &joining};
+	struct jd_fork_host host;
+	struct jd_fork_region region;
+	struct jd_thread thread;
+
+	(void)state;
+	assert_int_equal(jd_fork_host_init(&host, jd_allocator_default(), 1, 8, NULL), JD_OK);
+	struct jd_fork_point fork = jd_fork_host_enter(&host, &region);
+
+	jd_fork(fork, &f.frame, lone_run);
+	assert_int_equal(jd_thread_start(&thread, "thief", 0, steal_one, &host), JD_OK);
+	while (!atomic_load_explicit(&begun, memory_order_relaxed))
+		jd_thread_yield();
+	atomic_store_explicit(&joining, true, memory_order_relaxed);
+	assert_false(jd_join(fork, &f.frame));
+	jd_fork_leave(&region);
+	jd_thread_join(&thread);
+	jd_fork_host_fini(&host);
 }
 
 /* --- Other schedulers ------------------------------------------------------------------------- */
@@ -563,7 +678,9 @@ int main(void)
 		cmocka_unit_test(test_regions_nest),
 		cmocka_unit_test(test_an_idle_worker_takes_a_frame),
 		cmocka_unit_test(test_frames_may_block),
+		cmocka_unit_test(test_a_frame_waits_for_a_task_of_the_worker_that_joins_it),
 		cmocka_unit_test(test_deeper_than_the_slots),
+		cmocka_unit_test(test_a_thief_without_a_stack),
 		cmocka_unit_test(test_serial_without_a_scheduler),
 		cmocka_unit_test(test_the_seed_decides_on_the_test_scheduler),
 		cmocka_unit_test(test_parallel_for_covers_once),
