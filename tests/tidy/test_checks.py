@@ -329,6 +329,19 @@ class Symbols(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("timers/ uses jd_base of runtime/", done.stdout)
 
+    def test_backend(self):
+        """A scheduler in platform/ uses what is public, nothing else, and it alone."""
+        for name, call, message in (
+                ("gcd_scheduler.c", "jd_base", None),
+                ("gcd_scheduler.c", "jd_deque", "platform/ uses jd_deque of deque/"),
+                ("gcd.c", "jd_base", "platform/ uses jd_base of runtime/")):
+            tree = Tree("include/jackdaw/base.h", self.header())
+            (tree.root / "platform" / name).write_text(f"int {call}(void);\nint jd_gcd(void);\n"
+                                                       f"int jd_gcd(void) {{ return {call}(); }}\n")
+            done = self.build(tree)
+            self.assertEqual(done.returncode, 1 if message else 0, done.stdout)
+            self.assertIn(message or "check_symbols: ok", done.stdout)
+
     def test_os_call_in_a_pure_layer(self):
         tree = Tree("include/jackdaw/base.h", self.header())
         (tree.root / "timers/wheel.c").write_text("long time(long *);\n"
