@@ -9,6 +9,7 @@
 #include <jackdaw/fork.h>
 #include <jackdaw/future.h>
 #include <jackdaw/main_loop.h>
+#include <jackdaw/os_scheduler.h>
 #include <jackdaw/pool_scheduler.h>
 #include <jackdaw/scheduler.h>
 #include <jackdaw/sync.h>

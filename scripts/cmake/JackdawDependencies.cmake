@@ -21,6 +21,9 @@ if(JACKDAW_HWLOC)
 endif()
 list(JOIN JACKDAW_URCU_LDFLAGS " " jd_urcu_flags)
 string(APPEND JACKDAW_PC_LIBS_PRIVATE " ${jd_urcu_flags}")
+if(CMAKE_DL_LIBS) # platform/gcd
+	string(APPEND JACKDAW_PC_LIBS_PRIVATE " -l${CMAKE_DL_LIBS}")
+endif()
 
 # Only executables link jemalloc (it replaces malloc for the whole process); the core never does.
 pkg_check_modules(JACKDAW_JEMALLOC IMPORTED_TARGET jemalloc)
