@@ -159,7 +159,14 @@ static jd_status ps_schedule_blocking(struct jd_scheduler *base, struct jd_runna
 {
 	struct jd_pool_scheduler *ps = pool_of(base);
 
-	return admits(ps, runnable) ? jd_thread_pool_submit(&ps->blocking, runnable) : JD_ECLOSED;
+	if (!admits(ps, runnable))
+		return JD_ECLOSED;
+	jd_status status = jd_thread_pool_submit(&ps->blocking, runnable);
+
+	/* A task that was woken must run, and needs no memory for it: if need be on the pool. */
+	if ((status == JD_EAGAIN || status == JD_ENOMEM) && (runnable->flags & JD_RUNNABLE_RESUME))
+		return submit(ps, runnable, GATE_STOPPED);
+	return status;
 }
 
 /* --- Timers --------------------------------------------------------------------------------- */
