@@ -7,6 +7,7 @@
 #include "runtime/main_loop.h"
 #include "runtime/memory.h"
 #include "runtime/parked.h"
+#include "runtime/runnable.h"
 #include "runtime/thread_pool.h"
 #include "runtime/timer_driver.h"
 #include "runtime/tuning.h"
@@ -120,9 +121,12 @@ static jd_status submit(struct jd_pool_scheduler *ps, struct jd_runnable *runnab
 
 	if (status != JD_OK)
 		return status;
+	jd_runnable_mark(runnable);
 	status = ps->pool->ops->submit(ps->pool, runnable);
-	if (status != JD_OK)
+	if (status != JD_OK) {
+		jd_runnable_unmark(runnable);
 		leave(ps);
+	}
 	return status;
 }
 
@@ -130,6 +134,7 @@ void jd_pool_scheduler_run(struct jd_pool *pool, struct jd_runnable *runnable)
 {
 	struct jd_pool_scheduler *ps = pool_of(pool->scheduler), *outer = current;
 
+	jd_runnable_unmark(runnable);
 	if (JD_UNLIKELY(gate_of(ps) & GATE_STOPPED)) {
 		jd_injector_push(&ps->rest, runnable);
 	} else {
