@@ -120,7 +120,7 @@ static inline bool jd_idle_claim(jd_idle_word *word)
 {
 	uint32_t sleeping = JD_IDLE_SLEEPING;
 
-	/* order: (I6) release - what the claimer did, to the woken; pairs with (I7). */
+	/* order: (I6) release - what the claimer did, to the woken; pairs with (I7), (I12). */
 	return atomic_compare_exchange_strong_explicit(word, &sleeping, JD_IDLE_NOTIFIED,
 						       memory_order_release, memory_order_relaxed);
 }
@@ -171,22 +171,34 @@ static inline void jd_idle_enter(struct jd_idle *idle, jd_idle_word *word, bool 
 /*
  * Ends the sleep, by itself or because it was notified; the worker is a searcher afterwards.
  * Returns whether it had been notified.
+ *
+ * By itself it first moves in the counts and then takes its word back. The other way round, a
+ * thread that is preempted in between would be counted as a sleeper whom no post can wake, and
+ * every post would spin until it runs again.
  */
 static inline bool jd_idle_leave(struct jd_idle *idle, jd_idle_word *word)
 {
 	uint32_t sleeping = JD_IDLE_SLEEPING;
-	/* order: (I7) acquire - what the claimer did; pairs with (I6). */
-	bool alone = atomic_compare_exchange_strong_explicit(
-		word, &sleeping, JD_IDLE_RUNNING, memory_order_acquire, memory_order_acquire);
 
-	if (!alone)
+	/* order: (I7) acquire - what the claimer did; pairs with (I6). */
+	if (atomic_load_explicit(word, memory_order_acquire) != JD_IDLE_SLEEPING) {
 		atomic_store_explicit(word, JD_IDLE_RUNNING, memory_order_relaxed);
-	/* order: (I10) acq_rel - one more in the chain of counts; pairs with (I1), (I2). */
-	atomic_fetch_add_explicit(&idle->counts,
-				  alone ? JD_IDLE_SEARCHER - JD_IDLE_SLEEPER
-					: (uint32_t)0 - JD_IDLE_SLEEPER,
+		/* order: (I10) acq_rel - one more in the chain of counts; pairs with (I1), (I2). */
+		atomic_fetch_sub_explicit(&idle->counts, JD_IDLE_SLEEPER, memory_order_acq_rel);
+		return true;
+	}
+	/* order: (I11) acq_rel - as (I10); pairs with (I1), (I2). */
+	atomic_fetch_add_explicit(&idle->counts, JD_IDLE_SEARCHER - JD_IDLE_SLEEPER,
 				  memory_order_acq_rel);
-	return !alone;
+	/* order: (I12) acquire - as (I7); pairs with (I6). */
+	if (atomic_compare_exchange_strong_explicit(word, &sleeping, JD_IDLE_RUNNING,
+						    memory_order_acquire, memory_order_acquire))
+		return false;
+	/* Claimed meanwhile, and counted as a searcher once more. */
+	atomic_store_explicit(word, JD_IDLE_RUNNING, memory_order_relaxed);
+	/* order: (I13) acq_rel - as (I10); pairs with (I1), (I2). */
+	atomic_fetch_sub_explicit(&idle->counts, JD_IDLE_SEARCHER, memory_order_acq_rel);
+	return true;
 }
 
 #endif
