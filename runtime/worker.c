@@ -110,6 +110,7 @@ static struct jd_runnable *adopt(struct jd_worker *w, struct jd_runnable *list)
 		/* No memory for them here: back they go; whoever comes next takes them again. */
 		if (jd_injector_push_list(&w->all->injector, list) == JD_INJECTOR_CLOSED)
 			cancel_all(list); /* shutdown has begun and would do the same */
+		notify(w->all);
 		return first;
 	}
 	newest = jd_injector_reverse(list);
@@ -119,6 +120,8 @@ static struct jd_runnable *adopt(struct jd_worker *w, struct jd_runnable *list)
 
 		JD_ASSERT(status == JD_OK); /* reserved */
 	}
+	/* On their way here nobody could see them: who looked then and fell asleep is wanted. */
+	notify(w->all);
 	return first;
 }
 
