@@ -31,14 +31,18 @@
 /* Most workers; the idle protocol counts them in 16 bits, and thieves look at each. */
 #define JD_WORKERS_MAX 1024
 
-/* First capacity of a worker's deque, a power of two. */
+/* First capacity of a worker's deque, a power of two. Small in model tests. */
+#ifndef JD_WORKER_DEQUE_CAPACITY
 #define JD_WORKER_DEQUE_CAPACITY 256
+#endif
 
 /* Runnables between two looks at timers, injector and the old end of the own deque. */
 #define JD_WORKER_FAIR_TICKS 61
 
-/* Rounds over all victims before a searcher gives up and sleeps. */
+/* Rounds over all victims before a searcher gives up and sleeps. Few in model tests. */
+#ifndef JD_WORKER_SEARCH_ROUNDS
 #define JD_WORKER_SEARCH_ROUNDS 16
+#endif
 
 /* Most runnables moved by one visit to a victim. */
 #define JD_WORKER_STEAL_MAX 32

@@ -124,6 +124,15 @@ void model_yield(void);
 void model_wait(const void *word, uint32_t expected);
 void model_wake(const void *word, unsigned count);
 
+/* For setup: each thread has its own value of this thread-local variable of the product. */
+void model_local(void **variable);
+
+/* For setup: nobody else looks at what the function of this name accesses, such as counters. */
+void model_quiet(const char *function);
+
+/* From now on this memory, atomics included, has the values that were written to it plainly. */
+void model_defined(const void *start, size_t size);
+
 /* Memory whose use is checked. Freed memory is not given out again in the same execution. */
 const struct jd_allocator *model_allocator(void);
 

@@ -30,6 +30,7 @@ struct thread {
 	const void *word; /* BLOCKED: what it waits on */
 	uint64_t others;  /* YIELDED: stores of others when it yielded */
 	uint64_t stores;  /* its own */
+	void *local;      /* the program's thread-local variable while others run */
 	bool stale;       /* a load since its last yield was not of the newest value */
 	unsigned char *stack;
 };
@@ -41,6 +42,8 @@ static struct {
 
 	struct thread threads[MODEL_THREADS + 1]; /* 0 is the explorer itself */
 	unsigned n_threads, self;
+	void **local; /* see model_local, model_quiet */
+	const char *quiet;
 	bool fresh; /* this thread was just chosen: no choice before its next access */
 	uint64_t stores;
 	unsigned steps, preemptions, spurious; /* the last two: budgets that are left */
@@ -53,6 +56,16 @@ static struct {
 	unsigned calm; /* at random: one choice in so many is not the plain one */
 	jmp_buf main;  /* out of a failed setup or finish */
 } x;
+
+void model_local(void **variable)
+{
+	x.local = variable;
+}
+
+void model_quiet(const char *function)
+{
+	x.quiet = function;
+}
 
 unsigned model_self(void)
 {
@@ -233,6 +246,10 @@ static void switch_to(unsigned t)
 	if (t == from)
 		return;
 	x.self = t;
+	if (x.local) {
+		x.threads[from].local = *x.local;
+		*x.local = x.threads[t].local;
+	}
 	swapcontext(&x.threads[from].context, &x.threads[t].context);
 }
 
@@ -257,11 +274,13 @@ static void give_way(void)
 		model_fail("deadlock: every thread waits");
 }
 
-void model_point(void)
+void model_point(const struct model_site *site)
 {
 	unsigned options[MODEL_THREADS + 1], n = 0;
 
 	if (x.self == 0)
+		return;
+	if (site && x.quiet && !strcmp(site->func, x.quiet))
 		return;
 	if (++x.steps > MODEL_STEPS)
 		model_fail("more than %d steps: does it ever end?", MODEL_STEPS);
@@ -301,7 +320,7 @@ void model_wait(const void *word, uint32_t expected)
 {
 	struct thread *self = &x.threads[x.self];
 
-	model_point();
+	model_point(NULL);
 	if (model_memory_newest(word) != expected || model_pick(2, &x.spurious))
 		return;
 	if (x.tracing)
@@ -315,7 +334,7 @@ void model_wake(const void *word, unsigned count)
 {
 	unsigned waiting[MODEL_THREADS + 1];
 
-	model_point();
+	model_point(NULL);
 	while (count-- > 0) {
 		unsigned n = 0, t;
 
@@ -379,6 +398,7 @@ static JD_NOINLINE void start_threads(void)
 		thread->state = READY;
 		thread->stores = 0;
 		thread->stale = false;
+		thread->local = NULL;
 		model_memory_fork(t);
 	}
 }
@@ -390,6 +410,8 @@ static void execute(void)
 	x.self = 0;
 	x.stores = 0;
 	x.failed = x.fresh = false;
+	x.local = NULL;
+	x.quiet = NULL;
 	x.preemptions = x.at_random ? MODEL_ALL : x.options->preemptions;
 	x.spurious = x.options->spurious;
 	model_memory_begin(x.at_random ? MODEL_ALL : x.options->stale);
@@ -400,6 +422,8 @@ static void execute(void)
 		start_threads();
 		give_way();
 	}
+	if (x.self && x.local)
+		*x.local = x.threads[0].local; /* a thread failed */
 	x.self = 0;
 	if (!x.failed && setjmp(x.main) == 0) {
 		for (unsigned t = 1; t <= x.n_threads; t++)

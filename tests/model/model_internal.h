@@ -12,8 +12,8 @@ enum {
 
 /* --- model_explore.c: choices and threads -------------------------------------------------- */
 
-/* A point where another thread may come first; called before each access. */
-void model_point(void);
+/* A point where another thread may come first; called before each access. site may be NULL. */
+void model_point(const struct model_site *site);
 
 /* Picks an option; 0 is the plain one (the newest value). *budget, if any, pays for another. */
 unsigned model_pick(unsigned options, unsigned *budget);

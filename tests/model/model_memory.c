@@ -64,8 +64,8 @@ static struct {
 	struct store stores[STORES];
 	struct location locations[LOCATIONS];
 	struct plain plain[PLAIN];
-	struct region regions[REGIONS];
-	unsigned n_stores, n_locations, n_plain, n_regions;
+	struct region regions[REGIONS], defined[REGIONS];
+	unsigned n_stores, n_locations, n_plain, n_regions, n_defined;
 	unsigned stale;      /* budget that is left */
 	uint16_t hash[HASH]; /* location + 1; valid if stamp[] is this execution */
 	uint32_t stamp[HASH], execution;
@@ -116,14 +116,19 @@ static void event_end(unsigned t, unsigned location)
 
 /* --- Locations ----------------------------------------------------------------------------- */
 
-static struct region *region_of(const void *address)
+static struct region *find_region(struct region *regions, unsigned n, const void *address)
 {
 	const unsigned char *p = address;
 
-	for (unsigned i = m.n_regions; i-- > 0;)
-		if (p >= m.regions[i].start && p < m.regions[i].start + m.regions[i].size)
-			return &m.regions[i];
+	while (n-- > 0)
+		if (p >= regions[n].start && p < regions[n].start + regions[n].size)
+			return &regions[n];
 	return NULL;
+}
+
+static struct region *region_of(const void *address)
+{
+	return find_region(m.regions, m.n_regions, address);
 }
 
 static void check_alive(const struct model_site *site, const void *address)
@@ -198,6 +203,10 @@ static struct location *locate(const struct model_site *site, const void *addres
 		l->init_clock = 0;
 		memset(l->used, 0, sizeof(l->used));
 		append(l, 0, 0)->defined = false;
+		if (find_region(m.defined, m.n_defined, address)) {
+			memcpy(&newest(l)->value, address, size);
+			newest(l)->defined = true;
+		}
 	}
 	return l;
 }
@@ -293,7 +302,7 @@ uint64_t model_load(struct model_site site, const void *object, size_t size, int
 	const struct model_mutation *change = model_mutation_at(&site);
 	struct location *l;
 
-	model_point();
+	model_point(&site);
 	l = touch(&site, object, size);
 	if (change && change->change == MODEL_ORDER)
 		order = change->order;
@@ -348,7 +357,7 @@ void model_store(struct model_site site, const void *object, size_t size, uint64
 	const struct model_mutation *change = model_mutation_at(&site);
 	struct location *l;
 
-	model_point();
+	model_point(&site);
 	l = touch(&site, object, size);
 	if (change && change->change == MODEL_SKIP)
 		return;
@@ -416,7 +425,7 @@ uint64_t model_rmw(struct model_site site, const void *object, size_t size, enum
 	struct location *l;
 	uint64_t old;
 
-	model_point();
+	model_point(&site);
 	l = touch(&site, object, size);
 	if (change && change->change == MODEL_ORDER)
 		order = change->order;
@@ -424,7 +433,7 @@ uint64_t model_rmw(struct model_site site, const void *object, size_t size, enum
 		return update(&site, l, operand, op, order);
 	old = read_store(&site, l, choose_store(l, model_self(), order, NULL), order);
 	if (change->change == MODEL_SPLIT) {
-		model_point();
+		model_point(&site);
 		write_store(&site, touch(&site, object, size), apply(op, old, operand), order,
 			    NULL);
 	}
@@ -439,7 +448,7 @@ _Bool model_cas(struct model_site site, const void *object, size_t size, void *e
 	struct location *l;
 
 	memcpy(&want, expected, size); /* little-endian, as the objects' sizes differ */
-	model_point();
+	model_point(&site);
 	l = touch(&site, object, size);
 	if (change && change->change == MODEL_ORDER)
 		success = change->order;
@@ -447,7 +456,7 @@ _Bool model_cas(struct model_site site, const void *object, size_t size, void *e
 	if (newest(l)->value == want) {
 		if (change && change->change == MODEL_SPLIT) {
 			read_store(&site, l, l->n - 1u, success);
-			model_point();
+			model_point(&site);
 			write_store(&site, touch(&site, object, size), desired, success, NULL);
 		} else {
 			update(&site, l, desired, MODEL_OP_EXCHANGE, success);
@@ -514,6 +523,13 @@ void model_write(const void *address)
 
 /* --- The heap ------------------------------------------------------------------------------ */
 
+void model_defined(const void *start, size_t size)
+{
+	if (m.n_defined == REGIONS)
+		model_fail("the explorer has room for %d defined regions only", REGIONS);
+	m.defined[m.n_defined++] = (struct region){(unsigned char *)(uintptr_t)start, size, false};
+}
+
 static void *model_alloc(void *ctx, size_t size, size_t align)
 {
 	struct region *r;
@@ -565,7 +581,7 @@ const struct jd_allocator *model_allocator(void)
 void model_memory_begin(unsigned stale)
 {
 	m.execution++;
-	m.n_stores = m.n_locations = m.n_plain = 0;
+	m.n_stores = m.n_locations = m.n_plain = m.n_defined = 0;
 	m.stale = stale;
 	memset(m.views, 0, sizeof(m.views));
 	model_order_begin();

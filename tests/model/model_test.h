@@ -42,18 +42,20 @@ static inline void model_expect_clean(const struct model_program *program,
 		assert_true(result.complete);
 }
 
-/* The mutation (or the program itself, if NULL) fails: few switches first, then more. */
+/* The mutation (or the program itself, if NULL) fails: narrow bounds first, then wider ones. */
 static inline void model_expect_bug(const struct model_program *program,
 				    const struct model_mutation *mutation)
 {
-	struct model_options options = {.mutation = mutation, .quiet = true};
+	static const unsigned bounds[][2] = {{0, 0}, {1, 0}, {1, 1}, {2, 1}, {3, 2}};
+	struct model_options options = {.executions = 300000, .mutation = mutation, .quiet = true};
 	struct model_result result = {0};
 	uint64_t executions = 0, hits = 0;
-	unsigned bound;
 
-	for (bound = 0; bound <= 3 && !result.failed; bound++) {
-		options.preemptions = bound;
-		options.stale = bound < 2 ? bound : 2;
+	for (unsigned i = 0; i < 5 && !result.failed; i++) {
+		options.preemptions = bounds[i][0];
+		options.stale = bounds[i][1];
+		options.random = i > 0 ? 20000 : 0;
+		options.seed = i;
 		model_explore(program, &options, &result);
 		executions += result.executions;
 		hits += result.hits;

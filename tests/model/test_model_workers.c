@@ -1,0 +1,335 @@
+/* test_model_workers.c - the workers' loop under every schedule: no work without a worker. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "deque/reclaim_keep.h"
+#include "runtime/worker.h"
+#include "tests/model/model.h"
+#include "tests/model/model_test.h"
+
+/*
+ * runtime/worker.c with idle.h, deque and injector as they are. Two threads drive a worker each, a
+ * third schedules from outside, waits until everything has run and stops the workers. A wake-up
+ * that is lost leaves them all waiting, which is a failure by itself.
+ */
+enum {
+	WORKERS = 2,
+	RUNNABLES = 3
+};
+
+_Thread_local struct jd_pool_thread *jd_pool_self;
+
+struct job {
+	struct jd_runnable runnable;
+	uint32_t data; /* plain: written by who schedules, read by who runs */
+	unsigned number;
+};
+
+static struct {
+	struct jd_workers all;
+	struct jd_thread_pool pool;
+	struct jd_pool_thread threads[WORKERS];
+	struct jd_reclaim_keep keep;
+	struct job jobs[RUNNABLES];
+	_Atomic(uint32_t) ran[RUNNABLES];
+	/* What job i does: schedules job spawns[i], waits until job waits[i] runs; -1: nothing. */
+	int spawns[RUNNABLES], waits[RUNNABLES];
+	unsigned outside; /* jobs 0.. that are scheduled from outside */
+	unsigned total;
+	bool in_turn; /* each is scheduled from outside when the one before it has run */
+} s;
+
+/* --- What worker.c wants of the rest of the runtime ---------------------------------------- */
+
+uint64_t jd_clock_now(void)
+{
+	return 1;
+}
+
+jd_status jd_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, uint64_t deadline_ns)
+{
+	MODEL_CHECK(deadline_ns == JD_NEVER);
+	model_wait(word, expected);
+	return JD_OK;
+}
+
+void jd_futex_wake_one(_Atomic(uint32_t) *word)
+{
+	model_wake(word, 1);
+}
+
+jd_status jd_thread_pool_submit_now(struct jd_thread_pool *pool, struct jd_runnable *job)
+{
+	(void)pool;
+	(void)job;
+	return JD_EAGAIN;
+}
+
+void jd_timer_driver_init(struct jd_timer_driver *driver, uint64_t now_ns)
+{
+	(void)now_ns;
+	atomic_init(&driver->next, JD_NEVER);
+}
+
+jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, struct jd_timer *timer,
+			      struct jd_runnable *runnable, uint64_t deadline_ns, bool *earlier)
+{
+	(void)driver;
+	(void)timer;
+	(void)runnable;
+	(void)deadline_ns;
+	(void)earlier;
+	return JD_ENOTSUP;
+}
+
+struct jd_runnable *jd_timer_driver_claim(struct jd_timer_driver *driver, uint64_t now_ns)
+{
+	(void)driver;
+	(void)now_ns;
+	return NULL;
+}
+
+void jd_reclaimer_init(struct jd_reclaimer *self)
+{
+	jd_reclaim_keep_init(&s.keep);
+	self->reclaim = &s.keep.base;
+}
+
+void jd_reclaimer_fini(struct jd_reclaimer *self)
+{
+	(void)self;
+	jd_reclaim_keep_fini(&s.keep);
+}
+
+void jd_reclaimer_attach(struct jd_reclaimer *self)
+{
+	(void)self;
+}
+
+void jd_reclaimer_detach(struct jd_reclaimer *self)
+{
+	(void)self;
+}
+
+unsigned jd_topology_cpus(const struct jd_topology *topology)
+{
+	(void)topology;
+	return 1;
+}
+
+unsigned jd_topology_distance(const struct jd_topology *topology, unsigned i, unsigned j)
+{
+	(void)topology;
+	(void)i;
+	(void)j;
+	return 0;
+}
+
+jd_status jd_topology_pin(const struct jd_topology *topology, unsigned i)
+{
+	(void)topology;
+	(void)i;
+	return JD_OK;
+}
+
+/* --- The jobs ------------------------------------------------------------------------------ */
+
+static void schedule(unsigned i)
+{
+	model_write(&s.jobs[i].data);
+	s.jobs[i].data = i + 1;
+	MODEL_CHECK(jd_workers_schedule(&s.all, &s.jobs[i].runnable) == JD_OK);
+}
+
+static void wait_for(unsigned i)
+{
+	while (!atomic_load_explicit(&s.ran[i], ACQ))
+		model_yield();
+}
+
+static void job_run(struct jd_runnable *runnable, struct jd_worker *worker)
+{
+	struct job *job = jd_container_of(runnable, struct job, runnable);
+	const unsigned i = job->number;
+
+	(void)worker;
+	model_read(&job->data);
+	MODEL_CHECK(job->data == i + 1);
+	MODEL_CHECK(atomic_exchange_explicit(&s.ran[i], 1, REL) == 0);
+	if (s.spawns[i] >= 0)
+		schedule((unsigned)s.spawns[i]);
+	if (s.waits[i] >= 0)
+		wait_for((unsigned)s.waits[i]);
+}
+
+static void job_cancel(struct jd_runnable *runnable)
+{
+	(void)runnable;
+	model_fail("nothing is cancelled here");
+}
+
+static const struct jd_runnable_ops job_ops = {.run = job_run, .cancel = job_cancel};
+
+static void set_up(unsigned outside, unsigned total)
+{
+	memset(&s, 0, sizeof(s));
+	model_local((void **)&jd_pool_self);
+	model_quiet("count");
+	s.outside = outside;
+	s.total = total;
+	MODEL_CHECK(jd_workers_init(&s.all, WORKERS, model_allocator(), NULL, &s.pool) == JD_OK);
+	/* The product relies on zeroed memory for its other atomics. */
+	model_defined(&s.all, sizeof(s.all));
+	model_defined(s.all.workers, WORKERS * sizeof(*s.all.workers));
+	for (unsigned i = 0; i < RUNNABLES; i++) {
+		s.jobs[i].runnable = (struct jd_runnable)JD_RUNNABLE_INIT(&job_ops);
+		s.jobs[i].number = i;
+		s.spawns[i] = s.waits[i] = -1;
+		atomic_init(&s.ran[i], 0);
+	}
+}
+
+static void drive(unsigned i)
+{
+	struct jd_pool_thread *self = &s.threads[i];
+
+	self->pool = &s.pool;
+	jd_pool_self = self;
+	jd_runnable_run(&s.all.workers[i].drive, NULL);
+}
+
+static void worker_0(void)
+{
+	drive(0);
+}
+
+static void worker_1(void)
+{
+	drive(1);
+}
+
+static void outside(void)
+{
+	for (unsigned i = 0; i < s.outside; i++) {
+		schedule(i);
+		if (s.in_turn)
+			wait_for(i);
+	}
+	for (unsigned i = 0; i < s.total; i++)
+		wait_for(i);
+	jd_workers_stop(&s.all);
+}
+
+static void finish(void)
+{
+	MODEL_CHECK(!jd_workers_rest(&s.all));
+	MODEL_CHECK(!jd_workers_close(&s.all));
+	jd_workers_fini(&s.all);
+}
+
+/* --- Programs ------------------------------------------------------------------------------ */
+
+static void one_from_outside(void)
+{
+	set_up(1, 1);
+}
+
+static void two_from_outside(void)
+{
+	set_up(2, 2);
+}
+
+static void three_in_turn(void)
+{
+	set_up(3, 3);
+	s.in_turn = true;
+}
+
+/* The first schedules the second on its own worker and keeps that worker busy until it has run. */
+static void spawn_and_wait(void)
+{
+	set_up(1, 2);
+	s.spawns[0] = 1;
+	s.waits[0] = 1;
+}
+
+/* Two that need two workers at once. */
+static void two_that_wait(void)
+{
+	set_up(2, 2);
+	s.waits[0] = 1;
+	s.waits[1] = 0;
+}
+
+static struct model_program program(const char *name, void (*setup)(void))
+{
+	return (struct model_program){name, setup, {worker_0, worker_1, outside}, finish};
+}
+
+static void clean(const char *name, void (*setup)(void), unsigned preemptions, unsigned stale)
+{
+	const struct model_program p = program(name, setup);
+	const struct model_options options = {.preemptions = preemptions, .stale = stale};
+
+	model_expect_clean(&p, &options);
+}
+
+static void test_every_job_runs(void **state)
+{
+	(void)state;
+	clean("one", one_from_outside, 2, 0);
+	clean("two", two_from_outside, 1, 1);
+	clean("in turn", three_in_turn, 1, 0);
+}
+
+static void test_a_busy_worker_s_queue_is_emptied_by_others(void **state)
+{
+	(void)state;
+	clean("spawn", spawn_and_wait, 1, 1);
+	clean("both", two_that_wait, 1, 1);
+}
+
+static const struct model_mutation bugs[] = {
+	{"post relaxed", "jd_idle_post", "add", "&idle->counts", MODEL_ORDER, RLX},
+	{"post only looks", "jd_idle_post", "add", "&idle->counts", MODEL_SKIP, 0},
+	{"post in two steps", "jd_idle_post", "add", "&idle->counts", MODEL_SPLIT, 0},
+	{"sleep relaxed", "jd_idle_enter", "add", "&idle->counts", MODEL_ORDER, RLX},
+	{"sleep in two steps", "jd_idle_enter", "add", "&idle->counts", MODEL_SPLIT, 0},
+	{"sleep unannounced", "jd_idle_enter", "add", "&idle->counts", MODEL_SKIP, 0},
+	{"found is not told", "jd_idle_found", "sub", "&idle->counts", MODEL_SKIP, 0},
+	{"leave in two steps", "jd_idle_leave", "sub", "&idle->counts", MODEL_SPLIT, 0},
+	{"stop is not told", "jd_workers_stop", "store", "&all->stop", MODEL_SKIP, 0},
+};
+
+static const struct model_mutation kept_claim = {
+	"claim is not given back", "jd_idle_give_back", "sub", "&idle->counts", MODEL_SKIP, 0,
+};
+
+static void test_seeded_bugs_are_found(void **state)
+{
+	const struct model_program p = program("both", two_that_wait);
+	const struct model_program in_turn = program("in turn", three_in_turn);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bugs) / sizeof(bugs[0]); i++)
+		model_expect_bug(&p, &bugs[i]);
+	model_expect_bug(&in_turn, &kept_claim);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_job_runs),
+		cmocka_unit_test(test_a_busy_worker_s_queue_is_emptied_by_others),
+		cmocka_unit_test(test_seeded_bugs_are_found),
+	};
+
+	return cmocka_run_group_tests_name("model workers", tests, NULL, NULL);
+}
