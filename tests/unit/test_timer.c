@@ -298,6 +298,28 @@ static void test_timeout_ready_at_the_deadline_wins(void **state)
 	assert_int_equal(valve.drops, 1);
 }
 
+static void test_timeout_ready_before_the_deadline(void **state)
+{
+	struct crank *crank = *state;
+	struct tally tally = {0};
+	struct valve valve;
+	struct jd_timeout limit;
+	int value = 0;
+
+	valve_init(&valve, 7);
+	assert_int_equal(jd_timeout_init(&limit, &valve.base, &value, 50, JD_OWN), JD_OK);
+	assert_int_equal(crank_poll(crank, &limit.base, &tally, NULL), JD_PENDING);
+	crank_advance(crank, 20);
+	assert_int_equal(crank_poll(crank, &limit.base, &tally, NULL), JD_PENDING);
+	valve_open(&valve, JD_OK);
+	assert_int_equal(tally.wakes, 1);
+	assert_int_equal(crank_poll(crank, &limit.base, &tally, NULL), JD_OK);
+	assert_int_equal(value, 7);
+	jd_future_drop(&limit.base);
+	assert_int_equal(crank->armed, 0);
+	assert_int_equal(tally.refs, 0);
+}
+
 static void test_timeout_zero_and_owned(void **state)
 {
 	struct crank *crank = *state;
@@ -356,6 +378,7 @@ int main(void)
 		WITH_CRANK(test_timeout_passes_on_what_is_ready),
 		WITH_CRANK(test_timeout_leaves_a_borrowed_future_alive),
 		WITH_CRANK(test_timeout_ready_at_the_deadline_wins),
+		WITH_CRANK(test_timeout_ready_before_the_deadline),
 		WITH_CRANK(test_timeout_zero_and_owned),
 		WITH_CRANK(test_timeout_without_a_timer_says_so),
 	};
