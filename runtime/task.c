@@ -140,6 +140,12 @@ static void task_finish(struct jd_task *task, jd_status status)
 {
 	task->status = status;
 	end_future(task);
+	/* Nobody can ask for the result, nobody waits: there is nothing to publish. */
+	if (jd_task_state_sole(jd_task_state_load(&task->state))) {
+		drop_result(task);
+		task_destroy(task);
+		return;
+	}
 	uint64_t s = jd_task_state_complete(&task->state);
 
 	if (!(s & JD_TASK_HANDLE) || (s & JD_TASK_CLOSED))
@@ -377,12 +383,12 @@ static bool options_valid(const struct jd_task_options *options)
 	return false;
 }
 
-jd_status jd_task_new(struct jd_scheduler *scheduler, struct jd_future *future,
-		      const struct jd_task_options *options, struct jd_runnable **runnable,
-		      struct jd_task **out)
+static jd_status task_make(struct jd_scheduler *scheduler, struct jd_future *future,
+			   const struct jd_task_options *options, uint64_t state,
+			   struct jd_task **out)
 {
-	if (!scheduler || !future || !future->ops || !future->ops->poll || !options || !runnable ||
-	    !out || future->ops->size < sizeof(*future) || !options_valid(options))
+	if (!scheduler || !future || !future->ops || !future->ops->poll || !options ||
+	    future->ops->size < sizeof(*future) || !options_valid(options))
 		return JD_EINVAL;
 	const struct jd_future_ops *ops = future->ops;
 
@@ -403,23 +409,36 @@ jd_status jd_task_new(struct jd_scheduler *scheduler, struct jd_future *future,
 		.kind = (uint8_t)options->kind,
 	};
 	task->runnable.session = options->kind == JD_TASK_FOREGROUND ? options->session : 0;
-	atomic_init(&task->state, JD_TASK_STATE_NEW);
+	atomic_init(&task->state, state);
 	memcpy(task_future(task), future, ops->size);
 	jd_registry_insert(scheduler->registry, &task->entry);
 	observe(task, JD_EVENT_SPAWN);
-	*runnable = &task->runnable;
 	*out = task;
 	return JD_OK;
 }
 
-/* Undoes jd_task_new for a runnable that no scheduler took: the future stays the caller's. */
-static void task_abandon(struct jd_task *task)
+jd_status jd_task_new(struct jd_scheduler *scheduler, struct jd_future *future,
+		      const struct jd_task_options *options, struct jd_runnable **runnable,
+		      struct jd_task **out)
+{
+	if (!runnable || !out)
+		return JD_EINVAL;
+	jd_status status = task_make(scheduler, future, options, JD_TASK_STATE_NEW, out);
+
+	if (status == JD_OK)
+		*runnable = &(*out)->runnable;
+	return status;
+}
+
+/* Undoes task_make for a runnable that no scheduler took: the future stays the caller's. */
+static void task_abandon(struct jd_task *task, bool handle)
 {
 	observe(task, JD_EVENT_FINISH);
 	jd_registry_remove(task->scheduler->registry, &task->entry);
 	jd_task_state_set(&task->state, JD_TASK_CLOSED);
 	jd_task_state_clear(&task->state, JD_TASK_SCHEDULED);
-	jd_task_detach(task);
+	if (handle)
+		jd_task_detach(task);
 	task_unref(task);
 }
 
@@ -441,22 +460,19 @@ static jd_status first_schedule(struct jd_task *task)
 jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future,
 			const struct jd_task_options *options, struct jd_task **out)
 {
-	struct jd_runnable *runnable;
 	struct jd_task *task;
-	jd_status status = jd_task_new(scheduler, future, options, &runnable, &task);
+	jd_status status = task_make(scheduler, future, options,
+				     out ? JD_TASK_STATE_NEW : JD_TASK_STATE_DETACHED, &task);
 
 	if (status != JD_OK)
 		return status;
+	/* Without a handle the task may be gone as soon as it is queued. */
 	status = first_schedule(task);
-	if (status != JD_OK) {
-		task_abandon(task);
-		return status;
-	}
-	if (out)
+	if (status != JD_OK)
+		task_abandon(task, out != NULL);
+	else if (out)
 		*out = task;
-	else
-		jd_task_detach(task);
-	return JD_OK;
+	return status;
 }
 
 /* --- Looking -------------------------------------------------------------------------------- */

@@ -60,8 +60,9 @@ enum {
 
 typedef _Atomic(uint64_t) jd_task_state;
 
-/* A new task: its runnable and its handle exist. */
-#define JD_TASK_STATE_NEW ((uint64_t)JD_TASK_SCHEDULED | JD_TASK_HANDLE | JD_TASK_REF)
+/* A new task: its runnable exists; and its handle, unless nobody wanted one. */
+#define JD_TASK_STATE_DETACHED ((uint64_t)JD_TASK_SCHEDULED | JD_TASK_REF)
+#define JD_TASK_STATE_NEW (JD_TASK_STATE_DETACHED | JD_TASK_HANDLE)
 
 static inline uint64_t jd_task_state_refs(uint64_t s)
 {
@@ -135,18 +136,42 @@ static inline bool jd_task_state_runnable(uint64_t s)
 }
 
 /*
+ * Nobody but the caller, who has the runnable or has just polled, can reach the task: no handle, no
+ * waker but the borrowed one of a poll that is over, and nobody in the awaiter slot. The registry
+ * still can, but it cancels only when no runnable runs any more (jd_scheduler_cancel_tasks). So a
+ * store does what else takes a compare-and-swap; it releases, because all transitions do.
+ */
+static inline bool jd_task_state_sole(uint64_t s)
+{
+	const uint64_t others = JD_TASK_HANDLE | JD_TASK_AWAITER | JD_TASK_REGISTERING |
+				JD_TASK_NOTIFYING;
+
+	return jd_task_state_refs(s) == 1 && !(s & others);
+}
+
+static inline void jd_task_state_put(jd_task_state *state, uint64_t s)
+{
+	/* order: (T5) release - as (T2), without the need to see what is there; pairs with (T1). */
+	atomic_store_explicit(state, s, memory_order_release);
+}
+
+/*
  * The runnable is run. Returns the word as it was. If there was no runnable, or it has CLOSED,
  * nothing was changed: that is misuse, or the future is to be dropped. Otherwise poll.
  */
 static inline uint64_t jd_task_state_begin(jd_task_state *state)
 {
-	uint64_t s = jd_task_state_load(state);
+	uint64_t s = jd_task_state_load(state), t;
 
 	do {
 		if (!jd_task_state_runnable(s) || (s & JD_TASK_CLOSED))
 			return s;
-	} while (!jd_task_state_cas(state, &s,
-				    (s & ~(uint64_t)JD_TASK_SCHEDULED) | JD_TASK_RUNNING));
+		t = (s & ~(uint64_t)JD_TASK_SCHEDULED) | JD_TASK_RUNNING;
+		if (jd_task_state_sole(s)) {
+			jd_task_state_put(state, t);
+			return s;
+		}
+	} while (!jd_task_state_cas(state, &s, t));
 	return s;
 }
 
@@ -162,6 +187,10 @@ static inline uint64_t jd_task_state_pend(jd_task_state *state)
 	do {
 		if (s & JD_TASK_CLOSED)
 			return s;
+		if (jd_task_state_sole(s)) {
+			jd_task_state_put(state, s & ~(uint64_t)JD_TASK_RUNNING);
+			return s;
+		}
 	} while (!jd_task_state_cas(state, &s, s & ~(uint64_t)JD_TASK_RUNNING));
 	return s;
 }
