@@ -4,15 +4,11 @@
 
 #include "bench/run.h"
 
-static struct jd_scheduler *ws_make(unsigned workers, const char **why)
+static jd_status ws_make(unsigned workers, struct jd_scheduler **scheduler)
 {
 	const struct jd_ws_options options = {.workers = workers};
-	struct jd_scheduler *scheduler = NULL;
-	jd_status status = jd_ws_scheduler_new(&options, &scheduler);
 
-	if (status != JD_OK)
-		*why = jd_status_text(status);
-	return status == JD_OK ? scheduler : NULL;
+	return jd_ws_scheduler_new(&options, scheduler);
 }
 
-const struct bench_contender c_ws = {"ws", ws_make};
+const struct bench_contender c_ws = {"ws", ws_make, NULL};

@@ -141,14 +141,17 @@ static void row_run(struct jd_bench_state *state, void *user)
 	const struct row *row = user;
 	const struct bench_workload *workload = row->workload;
 	struct jd_scheduler *scheduler = NULL;
-	const char *why = "no memory";
+	jd_status status = JD_OK;
 
-	if (row->contender) {
-		scheduler = row->contender->make((unsigned)jd_bench_get_arg(state, 0), &why);
-		if (!scheduler) {
-			jd_bench_fail(state, why);
-			return;
-		}
+	if (row->contender)
+		status = row->contender->make((unsigned)jd_bench_get_arg(state, 0), &scheduler);
+	if (status == JD_ENOTSUP) {
+		jd_bench_skip(state, "not on this system");
+		return;
+	}
+	if (status != JD_OK) {
+		fail_status(state, "making the scheduler", status);
+		return;
 	}
 	if (!workload->setup || workload->setup(workload->data, state))
 		run_all(workload, scheduler, state);
@@ -176,6 +179,10 @@ static void add_rows(const struct bench_workload *workload, const struct bench_c
 		jd_bench_set_clock(bench, JD_BENCH_MANUAL);
 	if (!contender) {
 		jd_bench_arg(bench, 1);
+		return;
+	}
+	if (contender->workers) {
+		jd_bench_arg(bench, contender->workers());
 		return;
 	}
 #define ROW_ARG(workers) jd_bench_arg(bench, workers);

@@ -74,11 +74,13 @@ jd_status bench_run_spawn(struct bench_run *run, struct jd_scheduler *scheduler,
 /* Something that runs the workloads: one file each, c_<name>.c. */
 struct bench_contender {
 	const char *name;
-	/* NULL and *why when it cannot be made; destroyed with jd_scheduler_destroy. */
-	struct jd_scheduler *(*make)(unsigned workers, const char **why);
+	/* Destroyed with jd_scheduler_destroy. JD_ENOTSUP: the row is skipped. */
+	jd_status (*make)(unsigned workers, struct jd_scheduler **scheduler);
+	/* NULL, or how many workers it always has: then that is its only row. */
+	unsigned (*workers)(void);
 };
 
-#define BENCH_CONTENDERS(X) X(ws)
+#define BENCH_CONTENDERS(X) X(gcd) X(ws)
 
 #define BENCH_CONTENDER_DECLARE(name) extern const struct bench_contender c_##name;
 BENCH_CONTENDERS(BENCH_CONTENDER_DECLARE)
