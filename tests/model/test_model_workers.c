@@ -139,6 +139,59 @@ jd_status jd_topology_pin(const struct jd_topology *topology, unsigned i)
 	return JD_OK;
 }
 
+/* Nobody forks here. */
+jd_status jd_fork_host_init(struct jd_fork_host *self, const struct jd_allocator *allocator,
+			    unsigned count, unsigned slots,
+			    void (*published)(struct jd_fork_host *self))
+{
+	(void)self;
+	(void)allocator;
+	(void)count;
+	(void)slots;
+	(void)published;
+	return JD_OK;
+}
+
+void jd_fork_host_fini(struct jd_fork_host *self)
+{
+	(void)self;
+}
+
+struct jd_fork_point jd_fork_host_enter(struct jd_fork_host *self, struct jd_fork_region *region)
+{
+	(void)self;
+	(void)region;
+	return (struct jd_fork_point){NULL, NULL};
+}
+
+void jd_fork_leave(struct jd_fork_region *region)
+{
+	(void)region;
+}
+
+bool jd_fork_host_steal(struct jd_fork_host *self, struct jd_fork_point thief, unsigned start,
+			struct jd_fork_stolen *stolen)
+{
+	(void)self;
+	(void)thief;
+	(void)start;
+	(void)stolen;
+	return false;
+}
+
+void jd_fork_host_run(const struct jd_fork_stolen *stolen, struct jd_fork_point thief)
+{
+	(void)stolen;
+	(void)thief;
+	model_fail("nobody forks here");
+}
+
+bool jd_fork_host_has_work(const struct jd_fork_host *self)
+{
+	(void)self;
+	return false;
+}
+
 /* --- The jobs ------------------------------------------------------------------------------ */
 
 static void schedule(unsigned i)
