@@ -225,7 +225,7 @@ static JD_CO_FN jd_status supplier_poll(struct jd_future *future, struct jd_cont
 		jd_notify_one(&store->changed);
 		JD_CO_AWAIT(status, sync_pause(&self->base), NULL);
 	}
-	JD_CO_END(status);
+	JD_CO_END(JD_OK);
 }
 
 /*
