@@ -4,19 +4,43 @@
 
 #include "runtime/memory.h"
 
+static size_t shards_of(const struct jd_registry *registry)
+{
+	return (size_t)1 << registry->shift;
+}
+
+/* Ids are dealt out to the shards in turn: shard i of n has i + 1, i + 1 + n, i + 1 + 2 n ... */
 static struct jd_registry_shard *shard_of(struct jd_registry *registry, jd_task_id id)
 {
-	return &registry->shards[id % JD_REGISTRY_SHARDS];
+	return &registry->shards[(id - 1) & (shards_of(registry) - 1)];
 }
 
-static struct jd_registry_entry **bucket_of(struct jd_registry_shard *shard, jd_task_id id)
+static jd_task_id next_id(const struct jd_registry *registry, struct jd_registry_shard *shard)
 {
-	return &shard->buckets[(id / JD_REGISTRY_SHARDS) & shard->mask];
+	return (shard->ids++ << registry->shift) + (jd_task_id)(shard - registry->shards) + 1;
 }
 
-static void link_entry(struct jd_registry_shard *shard, struct jd_registry_entry *entry)
+static struct jd_registry_entry **bucket_of(const struct jd_registry *registry,
+					    const struct jd_registry_shard *shard, jd_task_id id)
 {
-	struct jd_registry_entry **head = bucket_of(shard, entry->id);
+	return &shard->buckets[((id - 1) >> registry->shift) & shard->mask];
+}
+
+/* The shard where the calling thread inserts: threads get numbers when they first do. */
+static struct jd_registry_shard *own_shard(struct jd_registry *registry)
+{
+	static _Atomic(uint32_t) threads;
+	static _Thread_local uint32_t number;
+
+	if (JD_UNLIKELY(!number))
+		number = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) + 1;
+	return &registry->shards[number & (shards_of(registry) - 1)];
+}
+
+static void link_entry(const struct jd_registry *registry, struct jd_registry_shard *shard,
+		       struct jd_registry_entry *entry)
+{
+	struct jd_registry_entry **head = bucket_of(registry, shard, entry->id);
 
 	entry->next = *head;
 	if (entry->next)
@@ -32,6 +56,7 @@ jd_status jd_registry_new(const struct jd_allocator *allocator, struct jd_regist
 	if (!registry)
 		return JD_ENOMEM;
 	registry->allocator = allocator;
+	registry->shift = JD_REGISTRY_SHARD_BITS;
 	for (size_t i = 0; i < JD_REGISTRY_SHARDS; i++) {
 		struct jd_registry_shard *shard = &registry->shards[i];
 
@@ -62,6 +87,12 @@ void jd_registry_free(struct jd_registry *registry)
 	jd_memory_delete(registry->allocator, registry, struct jd_registry);
 }
 
+void jd_registry_make_serial(struct jd_registry *registry)
+{
+	JD_ASSERT(jd_registry_is_empty(registry) && !registry->shards[0].ids);
+	registry->shift = 0;
+}
+
 /* Doubles the buckets; without memory the chains grow instead, which is only slower. */
 static void grow(struct jd_registry *registry, struct jd_registry_shard *shard)
 {
@@ -80,7 +111,7 @@ static void grow(struct jd_registry *registry, struct jd_registry_shard *shard)
 
 		for (; entry; entry = next) {
 			next = entry->next;
-			link_entry(shard, entry);
+			link_entry(registry, shard, entry);
 		}
 	}
 	jd_memory_free(registry->allocator, old, old_count * sizeof(*old),
@@ -89,16 +120,15 @@ static void grow(struct jd_registry *registry, struct jd_registry_shard *shard)
 
 void jd_registry_insert(struct jd_registry *registry, struct jd_registry_entry *entry)
 {
-	entry->id = atomic_fetch_add_explicit(&registry->next_id, 1, memory_order_relaxed) + 1;
-	atomic_fetch_add_explicit(&registry->count, 1, memory_order_relaxed);
-
-	struct jd_registry_shard *shard = shard_of(registry, entry->id);
+	struct jd_registry_shard *shard = own_shard(registry);
 
 	jd_lock_acquire(&shard->lock);
-	if (shard->count > shard->mask)
+	entry->id = next_id(registry, shard);
+	if (JD_UNLIKELY(shard->count > shard->mask))
 		grow(registry, shard);
-	shard->count++;
-	link_entry(shard, entry);
+	if (shard->count++ == 0)
+		atomic_fetch_add_explicit(&registry->busy, 1, memory_order_relaxed);
+	link_entry(registry, shard, entry);
 	jd_lock_release(&shard->lock);
 }
 
@@ -140,14 +170,20 @@ void jd_registry_remove(struct jd_registry *registry, struct jd_registry_entry *
 	if (entry->next)
 		entry->next->pprev = entry->pprev;
 	entry->pprev = NULL;
-	shard->count--;
+	bool last = --shard->count == 0;
+
 	jd_lock_release(&shard->lock);
+	if (!last)
+		return;
 	/*
+	 * The shard may have been filled again meanwhile, then it was counted twice for a moment:
+	 * busy is never less than the shards with entries. What the removals before did to this
+	 * shard came to us with its lock.
 	 * order: (R1) seq_cst - the fall to zero against the announcement of a waiter: either this
 	 * sees the waiter or the waiter sees zero; also releases what the task did to the drainer.
 	 * Pairs with (R3); pairs with (R4).
 	 */
-	if (atomic_fetch_sub_explicit(&registry->count, 1, memory_order_seq_cst) != 1)
+	if (atomic_fetch_sub_explicit(&registry->busy, 1, memory_order_seq_cst) != 1)
 		return;
 	/* order: (R2) seq_cst - the second half of (R1); pairs with (R3). */
 	if (atomic_load_explicit(&registry->waiters, memory_order_seq_cst))
@@ -159,7 +195,7 @@ bool jd_registry_contains(struct jd_registry *registry, jd_task_id id)
 	struct jd_registry_shard *shard = shard_of(registry, id);
 
 	jd_lock_acquire(&shard->lock);
-	struct jd_registry_entry *entry = *bucket_of(shard, id);
+	struct jd_registry_entry *entry = *bucket_of(registry, shard, id);
 
 	while (entry && entry->id != id)
 		entry = entry->next;
@@ -167,10 +203,24 @@ bool jd_registry_contains(struct jd_registry *registry, jd_task_id id)
 	return entry;
 }
 
-uint64_t jd_registry_count(struct jd_registry *registry)
+bool jd_registry_is_empty(const struct jd_registry *registry)
 {
 	/* order: (R4) seq_cst - what the last task did is seen with the zero; pairs with (R1). */
-	return atomic_load_explicit(&registry->count, memory_order_seq_cst);
+	return !atomic_load_explicit(&registry->busy, memory_order_seq_cst);
+}
+
+/* All locks at once: a task that one shard loses while another gets its child counts once. */
+uint64_t jd_registry_count(struct jd_registry *registry)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < shards_of(registry); i++) {
+		jd_lock_acquire(&registry->shards[i].lock);
+		count += registry->shards[i].count;
+	}
+	for (size_t i = 0; i < shards_of(registry); i++)
+		jd_lock_release(&registry->shards[i].lock);
+	return count;
 }
 
 void jd_registry_each(struct jd_registry *registry,
@@ -178,7 +228,7 @@ void jd_registry_each(struct jd_registry *registry,
 {
 	bool more = true;
 
-	for (size_t i = 0; more && i < JD_REGISTRY_SHARDS; i++) {
+	for (size_t i = 0; more && i < shards_of(registry); i++) {
 		struct jd_registry_shard *shard = &registry->shards[i];
 
 		jd_lock_acquire(&shard->lock);
@@ -212,7 +262,7 @@ jd_status jd_registry_drain_poll(struct jd_registry *registry, struct jd_registr
 	atomic_store_explicit(&registry->waiters, 1, memory_order_seq_cst);
 	jd_lock_release(&registry->lock);
 	jd_waker_drop(&old);
-	if (jd_registry_count(registry))
+	if (!jd_registry_is_empty(registry))
 		return JD_PENDING;
 	jd_registry_drain_drop(registry, drainer);
 	return JD_OK;
@@ -255,7 +305,7 @@ struct jd_runnable *jd_registry_take_orphans(struct jd_registry *registry, bool 
 		/* order: (R5) seq_cst - announce, then look at the count; pairs with (R1), (R2). */
 		atomic_store_explicit(&registry->waiters, 1, memory_order_seq_cst);
 		jd_lock_release(&registry->lock);
-		if (orphans || !wait || !jd_registry_count(registry))
+		if (orphans || !wait || jd_registry_is_empty(registry))
 			return orphans;
 		jd_futex_wait(&registry->changes, seen, JD_NEVER);
 	}

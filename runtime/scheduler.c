@@ -30,7 +30,7 @@ jd_status jd_scheduler_init(struct jd_scheduler *self, const struct jd_scheduler
 
 void jd_scheduler_fini(struct jd_scheduler *self)
 {
-	JD_ASSERT(jd_registry_count(self->registry) == 0);
+	JD_ASSERT(jd_registry_is_empty(self->registry));
 	jd_registry_free(self->registry);
 	self->registry = NULL;
 }

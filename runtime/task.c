@@ -579,6 +579,6 @@ void jd_scheduler_cancel_tasks(struct jd_scheduler *self)
 	 * What is left is in the hands of threads that are about to schedule it and will be
 	 * refused. A drop above may have closed others; they come the same way.
 	 */
-	while (jd_registry_count(self->registry))
+	while (!jd_registry_is_empty(self->registry))
 		cancel_list(jd_registry_take_orphans(self->registry, true));
 }

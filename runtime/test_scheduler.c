@@ -3,6 +3,7 @@
 #include "runtime/test_scheduler.h"
 
 #include "runtime/memory.h"
+#include "runtime/registry.h"
 #include "runtime/task.h"
 #include "runtime/tuning.h"
 
@@ -394,6 +395,8 @@ jd_status jd_test_scheduler_new(const struct jd_test_options *options,
 		jd_memory_delete(allocator, ts, struct jd_test_scheduler);
 		return status;
 	}
+	/* An id names the same task in every run. */
+	jd_registry_make_serial(ts->base.registry);
 	ts->options = filled;
 	status = init_parts(ts);
 	if (status != JD_OK) {

@@ -16,8 +16,9 @@
 /* Bytes of items in one chunk of a channel's queue, when at least one item fits. */
 #define JD_ITEM_CHUNK_BYTES 1008
 
-/* Shards of the list of live tasks, a power of two: so many spawns can go on at once. */
-#define JD_REGISTRY_SHARDS 16
+/* Shards of the list of live tasks, log2: so many threads spawn without meeting. */
+#define JD_REGISTRY_SHARD_BITS 4
+#define JD_REGISTRY_SHARDS (1 << JD_REGISTRY_SHARD_BITS)
 
 /* Buckets of a shard at the start, a power of two. Doubles when there are as many tasks. */
 #define JD_REGISTRY_BUCKETS 16

@@ -122,10 +122,10 @@ void jd_registry_each(struct jd_registry *registry,
 	(void)arg;
 }
 
-uint64_t jd_registry_count(struct jd_registry *registry)
+bool jd_registry_is_empty(const struct jd_registry *registry)
 {
 	(void)registry;
-	return 0;
+	return true;
 }
 
 struct jd_runnable *jd_registry_take_orphans(struct jd_registry *registry, bool wait)
