@@ -16,7 +16,12 @@
 #define JD_PREFETCH(ptr) __builtin_prefetch((ptr), 1)
 #define JD_NOINLINE __attribute__((noinline))
 #define JD_COLD __attribute__((noinline, cold))
+/* What MinGW calls printf by itself is that of the system's old C library, without %zu. */
+#ifdef __MINGW32__
+#define JD_PRINTF(fmt, args) __attribute__((format(gnu_printf, fmt, args)))
+#else
 #define JD_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#endif
 
 /* Two x86 lines: the adjacent-line prefetcher pulls pairs; big Arm cores have 128-byte lines. */
 #define JD_CACHE_LINE 128

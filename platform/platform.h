@@ -59,7 +59,7 @@ struct jd_pollable {
 	int _fd;
 };
 
-/* Not set. JD_EAGAIN: no descriptor to be had. */
+/* Not set. JD_EAGAIN: no descriptor to be had. JD_ENOTSUP: never is; then call nothing else. */
 jd_status jd_pollable_init(struct jd_pollable *event);
 void jd_pollable_fini(struct jd_pollable *event);
 
@@ -136,6 +136,10 @@ void jd_grace_leave(void);
 void jd_grace_wait(void);
 
 /* --- The rest ----------------------------------------------------------------------------- */
+
+/* Memory aligned to a power of two, NULL: none left. Freed with the alignment it was asked for. */
+void *jd_heap_alloc(size_t size, size_t align);
+void jd_heap_free(void *ptr, size_t align);
 
 /* A seed from the system, not for cryptography. */
 uint64_t jd_random_seed(void);

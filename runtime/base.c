@@ -2,8 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <jackdaw/base.h>
 
-#include <stdalign.h>
-#include <stdlib.h>
+#include "platform/platform.h"
 
 const char *jd_status_text(jd_status status)
 {
@@ -32,20 +31,14 @@ const char *jd_status_name(jd_status status)
 static void *default_alloc(void *ctx, size_t size, size_t align)
 {
 	(void)ctx;
-	if (align <= alignof(max_align_t))
-		return malloc(size);
-	/* C11 wants the size to be a multiple of the alignment. */
-	size_t rounded = (size + align - 1) & ~(align - 1);
-
-	return rounded < size ? NULL : aligned_alloc(align, rounded);
+	return jd_heap_alloc(size, align);
 }
 
 static void default_free(void *ctx, void *ptr, size_t size, size_t align)
 {
 	(void)ctx;
 	(void)size;
-	(void)align;
-	free(ptr);
+	jd_heap_free(ptr, align);
 }
 
 const struct jd_allocator *jd_allocator_default(void)

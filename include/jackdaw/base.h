@@ -21,9 +21,18 @@
 #define JD_END_DECLS
 #endif
 
-/* What is exported. A build that needs another spelling (a DLL) defines JD_API itself. */
+/* What is exported. A build that needs another spelling defines JD_API itself. JACKDAW_SHARED, for
+ * users of the DLL, comes with the CMake target. */
 #ifndef JD_API
+#if !defined(_WIN32)
 #define JD_API __attribute__((visibility("default")))
+#elif defined(JACKDAW_BUILDING)
+#define JD_API __declspec(dllexport)
+#elif defined(JACKDAW_SHARED)
+#define JD_API __declspec(dllimport)
+#else
+#define JD_API
+#endif
 #endif
 
 #define JD_MUST_CHECK __attribute__((warn_unused_result))
