@@ -98,15 +98,19 @@ macro(jd_add_libraries)
 endmacro()
 
 # jd_add_test(NAME name SOURCES files... [LIBS libs...] [LABELS labels...] [ARGS args...]
-#             [ENV VAR=value...] [TIMEOUT seconds] [PUBLIC] [SERIAL])
+#             [ENV VAR=value...] [TIMEOUT seconds] [PUBLIC] [SERIAL] [POSIX])
 # One executable, one ctest. Labels in use: quick (default) or full (too long for the quick tier),
 # concurrent (runs threads: repeated under TSan), conformance, model, example, tidy, package.
-# PUBLIC: sees only include/. SERIAL: never beside another test (it measures time).
+# PUBLIC: sees only include/. SERIAL: never beside another test (it measures time). POSIX: needs
+# processes, signals or descriptors, so there is none on Windows.
 function(jd_add_test)
-	cmake_parse_arguments(PARSE_ARGV 0 arg "PUBLIC;SERIAL" "NAME;TIMEOUT"
+	cmake_parse_arguments(PARSE_ARGV 0 arg "PUBLIC;SERIAL;POSIX" "NAME;TIMEOUT"
 		"SOURCES;LIBS;LABELS;ARGS;ENV")
 	if(arg_UNPARSED_ARGUMENTS OR NOT arg_NAME OR NOT arg_SOURCES)
 		message(FATAL_ERROR "jd_add_test: bad arguments: ${ARGV}")
+	endif()
+	if(arg_POSIX AND WIN32)
+		return()
 	endif()
 	add_executable(${arg_NAME} ${arg_SOURCES})
 	jd_set_defaults(${arg_NAME})

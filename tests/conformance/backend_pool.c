@@ -56,13 +56,20 @@ static void pool_set_alarm(struct jd_pool *base, uint64_t deadline_ns)
 /* L, released while it sleeps: until something changes or the alarm is due. */
 static void wait_for_work(struct pool *pool)
 {
-	struct timespec until = {.tv_sec = (time_t)(pool->alarm_ns / JD_SEC),
-				 .tv_nsec = (long)(pool->alarm_ns % JD_SEC)};
-
-	if (pool->alarm_ns == JD_NEVER)
+	if (pool->alarm_ns == JD_NEVER) {
 		pthread_cond_wait(&pool->changed, &pool->lock);
-	else
-		pthread_cond_clockwait(&pool->changed, &pool->lock, CLOCK_MONOTONIC, &until);
+		return;
+	}
+	/* The clock of the one timed wait that every system has. */
+	uint64_t now = jd_now(pool->base.scheduler);
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	uint64_t ns = (uint64_t)until.tv_nsec + (pool->alarm_ns > now ? pool->alarm_ns - now : 0);
+
+	until.tv_sec += (time_t)(ns / JD_SEC);
+	until.tv_nsec = (long)(ns % JD_SEC);
+	pthread_cond_timedwait(&pool->changed, &pool->lock, &until);
 }
 
 static void *worker(void *arg)

@@ -113,6 +113,9 @@ unsigned conf_latch_count(struct conf_latch *latch);
 bool conf_latch_wait(struct conf_latch *latch, unsigned n, const char *site);
 #define WAIT(latch, n) conf_latch_wait((latch), (n), JD_SITE)
 
+/* What jd_dump writes, at most size - 1 bytes. */
+void conf_dump(struct conf *c, struct jd_scheduler *scheduler, char *text, size_t size);
+
 /* Waits for a millisecond of the scheduler's time, so that others can go on. */
 void conf_let_run(struct conf *c);
 

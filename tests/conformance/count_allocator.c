@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/conformance/count_allocator.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Stands before every block, padded to the block's alignment: what free has to be told again. */
@@ -28,17 +27,18 @@ static uint64_t get(_Atomic(uint64_t) *counter)
 
 static void *count_alloc(void *ctx, size_t size, size_t align)
 {
+	const struct jd_allocator *heap = jd_allocator_default();
 	struct count_allocator *self = ctx;
 	uint64_t nth = atomic_fetch_add_explicit(&self->attempts, 1, memory_order_relaxed) + 1;
 	size_t align_up = align < sizeof(struct block) ? sizeof(struct block) : align;
 	size_t head = header_bytes(align_up);
-	size_t total = (head + size + align_up - 1) / align_up * align_up;
+	size_t total = head + size;
 
 	if (get(&self->fail_from) && nth >= get(&self->fail_from) && nth <= get(&self->fail_to)) {
 		add(&self->refused, 1);
 		return NULL;
 	}
-	char *memory = total < size ? NULL : aligned_alloc(align_up, total);
+	char *memory = total < size ? NULL : heap->alloc(heap->ctx, total, align_up);
 
 	if (!memory)
 		return NULL;
@@ -55,6 +55,7 @@ static void *count_alloc(void *ctx, size_t size, size_t align)
 
 static void count_free(void *ctx, void *ptr, size_t size, size_t align)
 {
+	const struct jd_allocator *heap = jd_allocator_default();
 	struct count_allocator *self = ctx;
 	struct block *block = (struct block *)((char *)ptr - sizeof(*block));
 	size_t align_up = block->align < sizeof(*block) ? sizeof(*block) : block->align;
@@ -66,7 +67,9 @@ static void count_free(void *ctx, void *ptr, size_t size, size_t align)
 	if (block->size == get(&self->watch))
 		add(&self->watched_frees, 1);
 	memset(ptr, 0x5a, block->size);
-	free((char *)ptr - header_bytes(align_up));
+	size_t head = header_bytes(align_up);
+
+	heap->free(heap->ctx, (char *)ptr - head, head + block->size, align_up);
 }
 
 void count_allocator_init(struct count_allocator *self)

@@ -344,10 +344,7 @@ static void all_is_refused_after_the_end(struct conf *c)
 	CHECK_STATUS(c, jd_scheduler_close(s), JD_EALREADY);
 	CHECK(c, !jd_is_task_running(s, 1));
 	CHECK_EQUAL(c, jd_scheduler_task_count(s), 0);
-	FILE *out = fmemopen(text, sizeof(text) - 1, "w");
-
-	jd_dump(s, out);
-	fclose(out);
+	conf_dump(c, s, text, sizeof(text));
 	CHECK(c, text[0]);
 	c->scheduler = NULL;
 	CHECK(c, count_allocator_live(&c->memory) > 0);

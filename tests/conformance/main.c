@@ -1,11 +1,10 @@
 /* main.c - runs the conformance suite against one backend. */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/conformance/conformance.h"
+#include "tests/conformance/watchdog.h"
 
 /* A test that takes longer hangs. */
 #define TEST_LIMIT_S 150u
@@ -60,17 +59,6 @@ static void arena_free(struct conf *c)
 
 static char now_running[160];
 
-static void on_alarm(int signal_number)
-{
-	static const char text[] = " hangs\n";
-
-	(void)signal_number;
-	if (write(STDERR_FILENO, now_running, strlen(now_running)) < 0 ||
-	    write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		_exit(99);
-	abort();
-}
-
 static bool make_scheduler(struct conf *c, const struct conf_test *test)
 {
 	const struct conf_options options = {
@@ -103,11 +91,11 @@ static bool run_seed(const struct conf_backend *backend, const struct conf_test 
 	count_allocator_init(&c.memory);
 	snprintf(now_running, sizeof(now_running), "%s %s --seed %llu", backend->name, test->name,
 		 (unsigned long long)seed);
-	alarm(TEST_LIMIT_S);
+	watchdog_set(now_running, TEST_LIMIT_S);
 	if (make_scheduler(&c, test))
 		test->fn(&c);
 	end_scheduler(&c);
-	alarm(0);
+	watchdog_clear();
 	CHECK_EQUAL(&c, count_allocator_live(&c.memory), 0);
 	CHECK_EQUAL(&c, c.memory.misfits, 0);
 	arena_free(&c);
@@ -256,6 +244,9 @@ int main(int argc, char **argv)
 		printf("%s: skipped: %s\n", choice.backend->name, absent);
 		return 77;
 	}
-	signal(SIGALRM, on_alarm);
-	return run_all(&choice);
+	watchdog_start();
+	int rc = run_all(&choice);
+
+	watchdog_stop();
+	return rc;
 }

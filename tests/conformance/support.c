@@ -142,6 +142,19 @@ bool conf_latch_wait(struct conf_latch *latch, unsigned n, const char *site)
 	return true;
 }
 
+void conf_dump(struct conf *c, struct jd_scheduler *scheduler, char *text, size_t size)
+{
+	FILE *out = tmpfile();
+
+	text[0] = '\0';
+	if (!CHECK(c, out))
+		return;
+	jd_dump(scheduler, out);
+	rewind(out);
+	text[fread(text, 1, size - 1, out)] = '\0';
+	fclose(out);
+}
+
 void conf_let_run(struct conf *c)
 {
 	struct jd_parker *parker;

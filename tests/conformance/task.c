@@ -502,12 +502,8 @@ static bool see(void *arg, const struct jd_runnable_info *info)
 static void check_dump(struct conf *c, jd_task_id id)
 {
 	char text[8192] = "", number[32];
-	FILE *out = fmemopen(text, sizeof(text) - 1, "w");
 
-	if (!CHECK(c, out))
-		return;
-	jd_dump(c->scheduler, out);
-	fclose(out);
+	conf_dump(c, c->scheduler, text, sizeof(text));
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)id);
 	CHECK(c, strstr(text, c->scheduler->ops->name));
 	CHECK(c, strstr(text, number));

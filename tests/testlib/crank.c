@@ -23,7 +23,7 @@ static void *counted_alloc(void *ctx, size_t size, size_t align)
 		return NULL;
 	if (crank->fail_after != UINT_MAX)
 		crank->fail_after--;
-	void *ptr = aligned_alloc(align, (size + align - 1) / align * align);
+	void *ptr = jd_allocator_default()->alloc(NULL, size, align);
 
 	crank->allocated += ptr != NULL;
 	return ptr;
@@ -33,10 +33,8 @@ static void counted_free(void *ctx, void *ptr, size_t size, size_t align)
 {
 	struct crank *crank = ctx;
 
-	(void)size;
-	(void)align;
 	crank->allocated--;
-	free(ptr);
+	jd_allocator_default()->free(NULL, ptr, size, align);
 }
 
 /* --- The operations -------------------------------------------------------------------------- */

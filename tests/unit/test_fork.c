@@ -280,7 +280,7 @@ static void *blocking_task(void *arg)
 	long value = blocking_tree(arg, jd_fork_enter(arg, &region), 6);
 
 	jd_fork_leave(&region);
-	return (void *)value;
+	return (void *)(intptr_t)value;
 }
 
 static void test_frames_may_block(void **state)
