@@ -4,34 +4,20 @@
 # None of these packages ships a CMake config on the distributions we know: pkg-config finds them.
 # The target names (PkgConfig::JACKDAW_*) are part of the installed static library's interface:
 # scripts/cmake/jackdawConfig.cmake.in makes them again on the user's machine.
-find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
-option(JACKDAW_HWLOC "Learn caches and NUMA nodes from hwloc; off: all CPUs are equally near" ON)
-if(JACKDAW_HWLOC)
-	pkg_check_modules(JACKDAW_HWLOC REQUIRED IMPORTED_TARGET hwloc)
+# What the port itself links; packages that Windows has not got are not looked for, as pkg-config
+# would find those of the building machine.
+set(JACKDAW_SYSTEM_LIBS)
+if(WIN32)
+	set(JACKDAW_SYSTEM_LIBS bcrypt synchronization winmm)
+	set(JACKDAW_PC_LIBS_PRIVATE "-lbcrypt -lsynchronization -lwinmm")
+	set(JACKDAW_HWLOC OFF)
+	set(JACKDAW_URCU OFF)
+	set(JACKDAW_JEMALLOC_FOUND OFF)
+else()
+	include(JackdawPackages)
 endif()
-option(JACKDAW_URCU "Free replaced buffers early, with liburcu; off: at the scheduler's end" ON)
-if(JACKDAW_URCU)
-	pkg_check_modules(JACKDAW_URCU REQUIRED IMPORTED_TARGET liburcu)
-endif()
-
-# What the installed pkg-config file adds for a static link. Not Requires.private: that would ask
-# users of the shared library for these packages too, and hwloc's own private libraries (libudev)
-# come with no package that libhwloc-dev depends on.
-if(JACKDAW_HWLOC)
-	list(JOIN JACKDAW_HWLOC_LDFLAGS " " JACKDAW_PC_LIBS_PRIVATE)
-endif()
-if(JACKDAW_URCU)
-	list(JOIN JACKDAW_URCU_LDFLAGS " " jd_urcu_flags)
-	string(APPEND JACKDAW_PC_LIBS_PRIVATE " ${jd_urcu_flags}")
-endif()
-if(CMAKE_DL_LIBS) # platform/gcd
-	string(APPEND JACKDAW_PC_LIBS_PRIVATE " -l${CMAKE_DL_LIBS}")
-endif()
-
-# Only executables link jemalloc (it replaces malloc for the whole process); the core never does.
-pkg_check_modules(JACKDAW_JEMALLOC IMPORTED_TARGET jemalloc)
 
 # True when the compiler flags instrument the code: jemalloc, the package tests and the symbol
 # check make no sense there.
