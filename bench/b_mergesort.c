@@ -6,6 +6,7 @@
 #include <jackdaw/task.h>
 
 #include "bench/files.h"
+#include "bench/fork_run.h"
 #include "bench/run.h"
 #include "bench/shim/jd_bench.h"
 
@@ -234,6 +235,84 @@ static void sort_start(struct bench_run *run, struct jd_scheduler *scheduler, vo
 	bench_run_spawn(run, scheduler, &root.base);
 }
 
+/* --- Fork and join ---------------------------------------------------------------------------- */
+
+/* "mergesort_10m_fork": the same sort and the same pieces. */
+struct merge_loop {
+	const uint32_t *a;
+	const uint32_t *b;
+	uint32_t *out;
+	size_t a_count;
+	size_t b_count;
+};
+
+static void merge_piece(void *arg, uint64_t begin, uint64_t end)
+{
+	const struct merge_loop *m = arg;
+	size_t a_begin = split_rank(m->a, m->a_count, m->b, m->b_count, begin);
+	size_t a_end = split_rank(m->a, m->a_count, m->b, m->b_count, end);
+
+	merge(m->a + a_begin, a_end - a_begin, m->b + (begin - a_begin),
+	      (end - a_end) - (begin - a_begin), m->out + begin);
+}
+
+struct sort_frame {
+	struct jd_fork_frame frame;
+	uint32_t *values;
+	uint32_t *scratch;
+	size_t count;
+	bool into_scratch;
+};
+
+static void sort_fork(struct jd_fork_point fork, uint32_t *values, uint32_t *scratch, size_t count,
+		      bool into_scratch);
+
+static void sort_frame_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct sort_frame *f = jd_container_of(frame, struct sort_frame, frame);
+
+	sort_fork(fork, f->values, f->scratch, f->count, f->into_scratch);
+}
+
+static void sort_fork(struct jd_fork_point fork, uint32_t *values, uint32_t *scratch, size_t count,
+		      bool into_scratch)
+{
+	size_t half = count / 2;
+
+	if (count <= SORT_CUTOFF) {
+		sort_serial(values, scratch, count, into_scratch);
+		return;
+	}
+	struct sort_frame high = {.values = values + half,
+				  .scratch = scratch + half,
+				  .count = count - half,
+				  .into_scratch = !into_scratch};
+	struct jd_fork_point inner = jd_fork(fork, &high.frame, sort_frame_run);
+
+	sort_fork(inner, values, scratch, half, !into_scratch);
+	jd_join_run(fork, &high.frame);
+	const uint32_t *from = into_scratch ? values : scratch;
+	struct merge_loop m = {.a = from,
+			       .b = from + half,
+			       .out = into_scratch ? scratch : values,
+			       .a_count = half,
+			       .b_count = count - half};
+
+	jd_parallel_for(fork, 0, count, SORT_PIECE, merge_piece, &m);
+}
+
+static void sort_body(struct jd_fork_point fork, void *arg)
+{
+	struct sort_data *data = arg;
+
+	sort_fork(fork, data->values, data->scratch, SORT_COUNT, false);
+}
+
+static jd_status sort_run_fork(void *arg, struct jd_scheduler *scheduler)
+{
+	return bench_fork_run(scheduler, sort_body, arg);
+}
+
 /* --- Rows ------------------------------------------------------------------------------------- */
 
 static void shuffle(uint32_t *values, size_t count)
@@ -325,5 +404,16 @@ void b_mergesort(void)
 						       .parallel = sort_run_parallel,
 						       .check = sort_check};
 
+	static const struct bench_workload fork = {.name = "mergesort_10m_fork",
+						   .ops = SORT_COUNT,
+						   .runs = 2,
+						   .data = &data,
+						   .setup = sort_setup,
+						   .teardown = sort_teardown,
+						   .reset = sort_reset,
+						   .parallel = sort_run_fork,
+						   .check = sort_check};
+
 	bench_workload_add(&workload);
+	bench_workload_add(&fork);
 }

@@ -5,14 +5,15 @@
 #include <jackdaw/task.h>
 
 #include "bench/files.h"
+#include "bench/fork_run.h"
 #include "bench/run.h"
 #include "bench/uts_tree.h"
 
 /*
- * Two ways to run a tree. "uts_t1": a task takes a handful of nodes, searches depth first until its
+ * Three ways to run a tree. "uts_t1": a task takes a handful of nodes, searches depth first until its
  * budget is used up, and hands what is left on its stack to new tasks; a task is worth some tens of
  * microseconds. "uts_t1_node": one task a node, which spawns its children, awaits them and passes
- * the sum to its parent: all overhead, the most that a tree can ask of a scheduler.
+ * the sum to its parent: all overhead, the most that a tree can ask of a scheduler. "uts_t1_fork": fork and join.
  */
 enum {
 	UTS_CHUNK = 16,   /* nodes a task starts with, at most */
@@ -226,6 +227,79 @@ static void node_start(struct bench_run *run, struct jd_scheduler *scheduler, vo
 	bench_run_spawn(run, scheduler, &root.base);
 }
 
+/* --- Fork and join ---------------------------------------------------------------------------- */
+
+/* "uts_t1_fork": a frame for each child but the last. */
+struct fork_child {
+	struct jd_fork_frame frame;
+	const struct uts_tree *tree;
+	struct uts_node node;
+	struct uts_count count;
+};
+
+static void fork_search(struct jd_fork_point fork, const struct uts_tree *tree,
+			const struct uts_node *node, struct uts_count *count);
+
+static void fork_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct fork_child *c = jd_container_of(frame, struct fork_child, frame);
+
+	c->count = (struct uts_count){0, 0, 0};
+	fork_search(fork, c->tree, &c->node, &c->count);
+}
+
+/* The children from first on; recursion makes a frame for each, however many there are. */
+static void fork_children(struct jd_fork_point fork, const struct uts_tree *tree,
+			  const struct uts_node *node, int first, int children,
+			  struct uts_count *count)
+{
+	struct fork_child child;
+
+	uts_child(node, first, &child.node);
+	if (first == children - 1) {
+		fork_search(fork, tree, &child.node, count);
+		return;
+	}
+	child.tree = tree;
+	struct jd_fork_point inner = jd_fork(fork, &child.frame, fork_run);
+
+	fork_children(inner, tree, node, first + 1, children, count);
+	if (jd_join(fork, &child.frame)) {
+		fork_search(fork, tree, &child.node, count);
+		return;
+	}
+	count->nodes += child.count.nodes;
+	count->leaves += child.count.leaves;
+	if (child.count.depth > count->depth)
+		count->depth = child.count.depth;
+}
+
+static void fork_search(struct jd_fork_point fork, const struct uts_tree *tree,
+			const struct uts_node *node, struct uts_count *count)
+{
+	int children = uts_children(tree, node);
+
+	uts_count_node(count, node, children);
+	if (children)
+		fork_children(fork, tree, node, 0, children, count);
+}
+
+static void fork_body(struct jd_fork_point fork, void *arg)
+{
+	struct uts_data *data = arg;
+	struct uts_count count = {0, 0, 0};
+	struct uts_node root;
+
+	uts_root(data->tree, &root);
+	fork_search(fork, data->tree, &root, &count);
+	add_count(data, &count);
+}
+
+static jd_status uts_fork(void *arg, struct jd_scheduler *scheduler)
+{
+	return bench_fork_run(scheduler, fork_body, arg);
+}
+
 /* --- Rows ------------------------------------------------------------------------------------- */
 
 static void uts_reset(void *arg)
@@ -296,8 +370,10 @@ void b_uts(void)
 	static struct bench_workload workloads[] = {
 		{.name = "uts_t1", .data = &t1, .serial = uts_serial, .parallel = uts_chunks},
 		{.name = "uts_t1_node", .data = &t1, .parallel = uts_nodes},
+		{.name = "uts_t1_fork", .data = &t1, .parallel = uts_fork},
 		{.name = "uts_t3", .data = &t3, .serial = uts_serial, .parallel = uts_chunks},
 		{.name = "uts_t3_node", .data = &t3, .parallel = uts_nodes},
+		{.name = "uts_t3_fork", .data = &t3, .parallel = uts_fork},
 	};
 
 	for (size_t i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++) {

@@ -4,15 +4,20 @@
 #define JD_BENCH_FILES_H
 
 /* Each b_<name>.c has one function b_<name>() that adds its rows. */
-#define BENCH_FILES(X) \
-	X(uts)         \
-	X(nqueens)     \
-	X(mergesort)   \
-	X(wordcount)   \
-	X(spawn)       \
-	X(inject)      \
-	X(pingpong)    \
-	X(wake)        \
+#define BENCH_FILES(X)  \
+	X(uts)          \
+	X(nqueens)      \
+	X(nqueens_fork) \
+	X(fib)          \
+	X(skynet)       \
+	X(parallel_for) \
+	X(region)       \
+	X(mergesort)    \
+	X(wordcount)    \
+	X(spawn)        \
+	X(inject)       \
+	X(pingpong)     \
+	X(wake)         \
 	X(test_step)
 
 #define BENCH_DECLARE(name) void b_##name(void);

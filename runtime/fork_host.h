@@ -61,8 +61,8 @@ struct jd_fork_stolen {
 };
 
 /*
- * count stacks of so many slots (at most 131,071), allocated when first used. published may be NULL.
- * JD_ENOMEM.
+ * count stacks of so many slots (at most 131,071), which are allocated when first used. published
+ * may be NULL. JD_ENOMEM.
  */
 jd_status jd_fork_host_init(struct jd_fork_host *self, const struct jd_allocator *allocator,
 			    unsigned count, unsigned slots,

@@ -1,0 +1,101 @@
+/* b_fib.c - fib(40) by fork and join: a function that does nothing but fork. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/files.h"
+#include "bench/fork_run.h"
+#include "bench/run.h"
+
+enum {
+	FIB_N = 40,
+	FIB_VALUE = 102334155,
+	FIB_FORKS = 165580140, /* calls with n >= 2 */
+};
+
+struct fib {
+	struct jd_fork_frame frame;
+	int n;
+	long value;
+};
+
+static long fib(struct jd_fork_point fork, int n);
+
+static void fib_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct fib *f = jd_container_of(frame, struct fib, frame);
+
+	f->value = fib(fork, f->n);
+}
+
+static long fib(struct jd_fork_point fork, int n)
+{
+	if (n < 2)
+		return n;
+	struct fib f;
+
+	f.n = n - 1;
+	struct jd_fork_point inner = jd_fork(fork, &f.frame, fib_run);
+	long other = fib(inner, n - 2);
+
+	if (jd_join(fork, &f.frame))
+		return fib(fork, n - 1) + other;
+	return f.value + other;
+}
+
+static long fib_plain(int n)
+{
+	return n < 2 ? n : fib_plain(n - 1) + fib_plain(n - 2);
+}
+
+/* --- Rows ------------------------------------------------------------------------------------- */
+
+struct fib_data {
+	/* Not a constant in the code, or the compiler might do all of it. */
+	_Atomic(int) n; /* A */
+	long value;
+};
+
+static void fib_reset(void *arg)
+{
+	((struct fib_data *)arg)->value = 0;
+}
+
+static jd_status fib_serial(void *arg)
+{
+	struct fib_data *data = arg;
+
+	data->value = fib_plain(atomic_load_explicit(&data->n, memory_order_relaxed));
+	return JD_OK;
+}
+
+static void fib_body(struct jd_fork_point fork, void *arg)
+{
+	struct fib_data *data = arg;
+
+	data->value = fib(fork, atomic_load_explicit(&data->n, memory_order_relaxed));
+}
+
+static jd_status fib_parallel(void *arg, struct jd_scheduler *scheduler)
+{
+	return bench_fork_run(scheduler, fib_body, arg);
+}
+
+static const char *fib_check(void *arg)
+{
+	const struct fib_data *data = arg;
+
+	return data->value == FIB_VALUE ? NULL : "wrong value";
+}
+
+void b_fib(void)
+{
+	static struct fib_data data = {.n = FIB_N};
+	static const struct bench_workload workload = {.name = "fib",
+						       .ops = FIB_FORKS,
+						       .runs = 2,
+						       .data = &data,
+						       .reset = fib_reset,
+						       .serial = fib_serial,
+						       .parallel = fib_parallel,
+						       .check = fib_check};
+
+	bench_workload_add(&workload);
+}
