@@ -36,7 +36,7 @@ static long fib(struct jd_fork_point fork, int n)
 	long other = fib(inner, n - 2);
 
 	if (jd_join(fork, &f.frame))
-		return fib(fork, n - 1) + other;
+		return fib(fork, f.n) + other; /* from memory: that spares a register */
 	return f.value + other;
 }
 

@@ -26,29 +26,33 @@ static void skynet_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
 	s->sum = skynet(fork, s->first, s->size);
 }
 
-static uint64_t skynet(struct jd_fork_point fork, uint64_t first, uint64_t size)
+static uint64_t skynet_node(struct jd_fork_point fork, uint64_t first, uint64_t part)
 {
 	struct skynet children[SKYNET_WIDTH];
-	struct jd_fork_point at[SKYNET_WIDTH + 1];
-	uint64_t sum = 0, part = size / SKYNET_WIDTH;
+	struct jd_fork_point at[SKYNET_WIDTH];
+	uint64_t sum = 0;
 
-	if (size == 1)
-		return first;
-	at[0] = fork;
+	/* The next point is a variable of its own: it need not come back from the array. */
 	for (int i = 0; i < SKYNET_WIDTH; i++) {
 		children[i].first = first + (uint64_t)i * part;
 		children[i].size = part;
-		at[i + 1] = jd_fork(at[i], &children[i].frame, skynet_run);
+		at[i] = fork;
+		fork = jd_fork(fork, &children[i].frame, skynet_run);
 	}
 	for (int i = SKYNET_WIDTH - 1; i >= 0; i--) {
 		struct skynet *child = &children[i];
 
 		if (jd_join(at[i], &child->frame))
-			sum += skynet(at[i], child->first, child->size);
+			sum += skynet(at[i], first + (uint64_t)i * part, part);
 		else
 			sum += child->sum;
 	}
 	return sum;
+}
+
+static inline uint64_t skynet(struct jd_fork_point fork, uint64_t first, uint64_t size)
+{
+	return size == 1 ? first : skynet_node(fork, first, size / SKYNET_WIDTH);
 }
 
 static uint64_t skynet_plain(uint64_t first, uint64_t size)

@@ -181,9 +181,16 @@ jd_fork_slot *jd_fork_slow(struct jd_fork_stack *stack, jd_fork_slot *top)
 	set_limit(stack, stack->_end);
 	if (next <= stack->_split)
 		return next; /* at the end, all of it public already */
-	uint64_t give = (n + 1) / 2, change = give * ONE_SPLIT + ONE_TIME;
+	uint64_t half = (n + 1) / 2, give = half < JD_FORK_GIVE ? half : JD_FORK_GIVE,
+		 change = give * ONE_SPLIT + ONE_TIME;
 	uint64_t public = atomic_load_explicit(&stack->_public, memory_order_relaxed);
 
+	/* The state is not needed before; so a fork that stays private does not store it. */
+	for (jd_fork_slot *slot = stack->_split; slot < stack->_split + give; slot++) {
+		struct jd_fork_frame *frame = atomic_load_explicit(slot, memory_order_relaxed);
+
+		atomic_store_explicit(&frame->_state, FRAME_FORKED, memory_order_relaxed);
+	}
 	/* order: (F2) release - the slots and frames up to the new split; pairs with (F1). */
 	while (!atomic_compare_exchange_weak_explicit(&stack->_public, &public, public + change,
 						      memory_order_release, memory_order_relaxed))
@@ -233,7 +240,7 @@ static void wait_for_thief(struct jd_fork_stack *stack, jd_fork_slot *top,
 	}
 }
 
-bool jd_join_slow(struct jd_fork_stack *stack, jd_fork_slot *top, struct jd_fork_frame *frame)
+bool jd_join_slow(struct jd_fork_stack *stack, jd_fork_slot *top)
 {
 	uint32_t at = (uint32_t)(top - stack->_base);
 	uint64_t public = atomic_load_explicit(&stack->_public, memory_order_relaxed);
@@ -255,7 +262,7 @@ bool jd_join_slow(struct jd_fork_stack *stack, jd_fork_slot *top, struct jd_fork
 		stack->_split = stack->_base + split;
 		return true;
 	}
-	wait_for_thief(stack, top, frame);
+	wait_for_thief(stack, top, atomic_load_explicit(top, memory_order_relaxed));
 	/* All from here up is joined and all below stolen: nobody can have a claim on the word. */
 	public = atomic_load_explicit(&stack->_public, memory_order_relaxed);
 	atomic_store_explicit(&stack->_public, with_range(public, at, at), memory_order_relaxed);

@@ -11,14 +11,14 @@
  *
  *   fork    private, unless top has reached `limit`: the end of the slots, or NULL because a thief
  *           found nothing public (or nothing was ever published): then half of the private part,
- *           rounded up, becomes public, and a sleeper is woken
+ *           rounded up and not too much of it, becomes public, and a sleeper is woken
  *   join    of a private frame: a comparison. Of a public one: if tail has not passed it, split
  *           comes down to half-way between the two; otherwise it was stolen, and the owner waits
  *   steal   CAS tail + 1, then read the slot. After the CAS, since before it the slot could be one
  *           of an earlier use of the same indices. The slot stays as it is until the thief has
  *           said in the frame who it is: the owner, waiting, works one slot higher
  *
- * A frame's state: 0 forked, 1 done, otherwise the thief's stack, plus 2 when the owner sleeps. A
+ * A frame's state, from when it is public: 0 forked, 1 done, otherwise the thief's stack, plus 2 when the owner sleeps. A
  * thief that runs serially, its stack part of a region that may end any time, is named by a stack
  * of the host that is always empty.
  *

@@ -75,6 +75,9 @@
 /* Frames open at once on a stack that others can take part in; 8 bytes each, touched when used. */
 #define JD_FORK_SLOTS 65536
 
+/* Frames made public at once, at most; each costs a ns or a cache miss. */
+#define JD_FORK_GIVE 256
+
 /* Regions open at once outside of workers that others can take part in; more run serially. */
 #define JD_FORK_GUESTS 64
 

@@ -120,8 +120,7 @@ JD_API void jd_fork_leave(struct jd_fork_region *region);
 
 /* The slow ways; for the inline functions below only. */
 JD_API jd_fork_slot *jd_fork_slow(struct jd_fork_stack *stack, jd_fork_slot *top);
-JD_API bool jd_join_slow(struct jd_fork_stack *stack, jd_fork_slot *top,
-			 struct jd_fork_frame *frame);
+JD_API bool jd_join_slow(struct jd_fork_stack *stack, jd_fork_slot *top);
 
 #ifdef __cplusplus
 #define JD_FORK_LOAD_(ptr) ((ptr)->load(std::memory_order_relaxed))
@@ -143,7 +142,6 @@ static inline struct jd_fork_point jd_fork(struct jd_fork_point fork, struct jd_
 	jd_fork_slot *top = fork._top;
 
 	frame->_run = run;
-	JD_FORK_STORE_(&frame->_state, 0);
 	JD_FORK_STORE_(top, frame);
 	if (__builtin_expect(top >= JD_FORK_LOAD_(&stack->_limit), 0))
 		top = jd_fork_slow(stack, top);
@@ -160,9 +158,11 @@ static inline struct jd_fork_point jd_fork(struct jd_fork_point fork, struct jd_
  */
 static inline bool jd_join(struct jd_fork_point fork, struct jd_fork_frame *frame)
 {
+	/* The slow way finds the frame in the slot: so it need not be kept at hand for that. */
+	(void)frame;
 	if (__builtin_expect(fork._top >= fork._stack->_split, 1))
 		return true;
-	return jd_join_slow(fork._stack, fork._top, frame);
+	return jd_join_slow(fork._stack, fork._top);
 }
 
 /* The same, and runs the frame if need be. */
