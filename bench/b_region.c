@@ -28,6 +28,8 @@ static jd_status region_run(void *arg, struct jd_scheduler *scheduler)
 {
 	struct region_data *data = arg;
 
+	if (!scheduler->fork_host)
+		return JD_ENOTSUP;
 	for (int i = 0; i < REGION_COUNT; i++) {
 		struct jd_fork_region region;
 
@@ -59,6 +61,10 @@ static jd_status steal_run(void *arg, struct jd_scheduler *scheduler)
 {
 	struct region_data *data = arg;
 	struct jd_fork_region region;
+
+	/* Nobody would ever take a frame. */
+	if (!scheduler->fork_host)
+		return JD_ENOTSUP;
 	struct jd_fork_point fork = jd_fork_enter(scheduler, &region);
 
 	for (int i = 0; i < STEAL_COUNT; i++) {

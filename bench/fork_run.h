@@ -22,7 +22,8 @@ static inline void *bench_fork_task(void *arg)
 	return NULL;
 }
 
-/* Calls body in a region, in a task; returns when it has returned. The caller only sleeps. */
+/* Calls body in a region, in a task; returns when it has returned. The caller only sleeps.
+ * JD_ENOTSUP on a scheduler that would run it serially. */
 static inline jd_status bench_fork_run(struct jd_scheduler *scheduler,
 				       void (*body)(struct jd_fork_point fork, void *arg),
 				       void *arg)
@@ -30,6 +31,9 @@ static inline jd_status bench_fork_run(struct jd_scheduler *scheduler,
 	struct bench_fork_run run = {scheduler, body, arg};
 	struct jd_task *task;
 	void *result;
+
+	if (!scheduler->fork_host)
+		return JD_ENOTSUP;
 	jd_status status = jd_spawn_fn(scheduler, bench_fork_task, &run, &task);
 
 	return status == JD_OK ? jd_task_join(task, &result) : status;

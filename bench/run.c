@@ -92,6 +92,10 @@ static bool run_once(const struct bench_workload *workload, struct jd_scheduler 
 	jd_status status = scheduler ? workload->parallel(workload->data, scheduler)
 				     : workload->serial(workload->data);
 
+	if (status == JD_ENOTSUP) {
+		jd_bench_skip(state, "not on this scheduler");
+		return false;
+	}
 	if (status != JD_OK) {
 		fail_status(state, "the run ended with", status);
 		return false;

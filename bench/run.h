@@ -28,7 +28,7 @@ struct bench_workload {
 	bool (*setup)(void *data, struct jd_bench_state *state);
 	/* Before each run; not measured. */
 	void (*reset)(void *data);
-	/* One run. Returns when all of it is done; an error fails the row. */
+	/* One run. Returns when all of it is done; an error fails the row, JD_ENOTSUP skips it. */
 	jd_status (*serial)(void *data);
 	jd_status (*parallel)(void *data, struct jd_scheduler *scheduler);
 	/* After each run; not measured. NULL: the answer is right. Else what is wrong. */
