@@ -10,10 +10,11 @@
 #include "bench/uts_tree.h"
 
 /*
- * Three ways to run a tree. "uts_t1": a task takes a handful of nodes, searches depth first until its
- * budget is used up, and hands what is left on its stack to new tasks; a task is worth some tens of
- * microseconds. "uts_t1_node": one task a node, which spawns its children, awaits them and passes
- * the sum to its parent: all overhead, the most that a tree can ask of a scheduler. "uts_t1_fork": fork and join.
+ * Three ways to run a tree. "uts_t1": a task takes a handful of nodes, searches depth first until
+ * its budget is used up, and hands what is left on its stack to new tasks; a task is worth some
+ * tens of microseconds. "uts_t1_node": one task a node, which spawns its children, awaits them and
+ * passes the sum to its parent: all overhead, the most that a tree can ask of a scheduler.
+ * "uts_t1_fork": fork and join.
  */
 enum {
 	UTS_CHUNK = 16,   /* nodes a task starts with, at most */

@@ -18,8 +18,8 @@
  *           of an earlier use of the same indices. The slot stays as it is until the thief has
  *           said in the frame who it is: the owner, waiting, works one slot higher
  *
- * A frame's state, from when it is public: 0 forked, 1 done, otherwise the thief's stack, plus 2 when the owner sleeps. A
- * thief that runs serially, its stack part of a region that may end any time, is named by a stack
+ * A frame's state, from when it is public: 0 forked, 1 done, otherwise the thief's stack, plus 2
+ * when the owner sleeps. A thief that runs serially, its stack part of a region that may end any time, is named by a stack
  * of the host that is always empty.
  *
  * A waiting owner helps its thief, but only with frames that the stolen one has forked. The thief
