@@ -19,8 +19,8 @@
  *           said in the frame who it is: the owner, waiting, works one slot higher
  *
  * A frame's state, from when it is public: 0 forked, 1 done, otherwise the thief's stack, plus 2
- * when the owner sleeps. A thief that runs serially, its stack part of a region that may end any time, is named by a stack
- * of the host that is always empty.
+ * when the owner sleeps. A thief that runs serially, its stack part of a region that may end any
+ * time, is named by a stack of the host that is always empty.
  *
  * A waiting owner helps its thief, but only with frames that the stolen one has forked. The thief
  * may be done and at something else between the look at the frame's state and the claim, with the
