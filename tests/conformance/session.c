@@ -231,6 +231,33 @@ static void popped_after_a_timeout(struct conf *c)
 	conf_latch_close(story->done);
 }
 
+static void s_waits_twice(struct conf_job *job)
+{
+	struct story *story = job->arg;
+	struct conf_future future = conf_node_future(story->event);
+	struct conf_value value;
+
+	say(story, 'S');
+	post(story, story->s, s_later);
+	CHECK_STATUS(job->c, jd_block_with_timeout(job->c->scheduler, &future.base, JD_MS, &value),
+		     JD_ETIMEDOUT);
+	post(story, story->t, t_ends_it);
+	CHECK_STATUS(job->c, jd_block(job->c->scheduler, &future.base, &value), JD_OK);
+	jd_future_drop(&future.base);
+	say(story, 's');
+}
+
+/* The session is still the runnable's after a wait, so the next one blocks it as well. */
+static void blocked_again_by_a_second_wait(struct conf *c)
+{
+	struct story *story = story_new(c);
+
+	post(story, story->s, s_waits_twice);
+	WAIT(story->done, 3);
+	CHECK_STORY(story, "Sts1");
+	conf_latch_close(story->done);
+}
+
 static void s_is_ready(struct conf_job *job)
 {
 	struct story *story = job->arg;
@@ -388,6 +415,7 @@ const struct conf_test conf_session_tests[] = {
 	{"session.blocked_sessions_form_a_stack", blocked_sessions_form_a_stack, CONF_FOREGROUND},
 	{"session.popped_after_an_error", popped_after_an_error, CONF_FOREGROUND},
 	{"session.popped_after_a_timeout", popped_after_a_timeout, CONF_FOREGROUND},
+	{"session.blocked_again_by_a_second_wait", blocked_again_by_a_second_wait, CONF_FOREGROUND},
 	{"session.popped_when_it_never_waited", popped_when_it_never_waited, CONF_FOREGROUND},
 	{"session.popped_after_a_deadlock", popped_after_a_deadlock,
 	 CONF_FOREGROUND | CONF_DEADLOCK},
