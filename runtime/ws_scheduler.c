@@ -100,7 +100,7 @@ static jd_status ws_schedule_blocking(struct jd_scheduler *base, struct jd_runna
 		return JD_ECLOSED;
 	jd_status status = jd_thread_pool_submit(&ws->pool, runnable);
 
-	/* A task that was woken must run, and needs no memory for it: if need be it holds a worker. */
+	/* A task that was woken must run, without memory: if need be it holds a worker. */
 	if ((status == JD_EAGAIN || status == JD_ENOMEM) && (runnable->flags & JD_RUNNABLE_RESUME))
 		return jd_workers_schedule(&ws->workers, runnable);
 	return status;
