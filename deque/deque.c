@@ -25,7 +25,6 @@ static struct jd_deque_buffer *buffer_new(const struct jd_allocator *allocator, 
 	a = allocator->alloc(allocator->ctx, buffer_bytes(capacity), JD_CACHE_LINE);
 	if (!a)
 		return NULL;
-	a->retired.next = NULL;
 	a->retired.free = buffer_free;
 	a->allocator = allocator;
 	a->mask = capacity - 1;

@@ -73,8 +73,11 @@ static void owner(void)
 			pushed++;
 		} else if (*op == 'T') {
 			item = s.pop(&d);
+			/* NULL means that there is nothing, not that a thief was near. */
 			if (item)
 				take(item);
+			else
+				MODEL_CHECK(!s.pop(&d));
 		} else {
 			MODEL_CHECK(jd_deque_reserve(&d, s.capacity + 1) == JD_OK);
 		}

@@ -167,6 +167,10 @@ static void test_check_finds_each_damage(void **state)
 	jd_injector_init(&f->in);
 	jd_injector_push(&f->in, &f->r[0]);
 	jd_injector_push(&f->in, &f->r[1]);
+	f->r[0].ops = &(const struct jd_runnable_ops){.cancel = never_cancel};
+	assert_false(jd_injector_check(&f->in, NULL));
+	f->r[0].ops = &(const struct jd_runnable_ops){.run = never_run};
+	assert_false(jd_injector_check(&f->in, NULL));
 	f->r[0].ops = NULL;
 	text = said(jd_injector_check, &f->in);
 	assert_string_equal(text, "injector: a runnable without operations\n");
