@@ -327,18 +327,23 @@ static void test_shutdown_waits_for_what_the_pool_has(void **state)
 	struct hand_pool hand;
 	struct jd_scheduler *scheduler = hand_scheduler(&hand);
 	struct job job = job_new(&hand, 0), probe = job_new(&hand, JD_RUNNABLE_RESUME);
+	struct job due = job_new(&hand, 0);
 	struct job closer = {.hand = &hand, .status = JD_PENDING};
 	struct gate_thread thread;
 
 	(void)state;
 	jd_scheduler_retain(scheduler);
 	assert_int_equal(jd_schedule(scheduler, &job.base), JD_OK);
+	assert_int_equal(jd_schedule_after(scheduler, &due.timer, &due.base, 0), JD_OK);
 	gate_thread_start(&thread, destroy, &closer);
 	while (jd_schedule(scheduler, &probe.base) == JD_OK)
 		assert_true(hand_run(&hand)); /* it has not begun */
 	assert_int_equal(job.runs + job.cancels, 0);
 	assert_int_equal(hand.stops, 0);
-	assert_true(hand_run(&hand)); /* too late to run: it is put aside */
+	jd_pool_scheduler_alarm(&hand.base); /* too late to run: it is cancelled */
+	assert_int_equal(due.runs, 0);
+	assert_int_equal(due.cancels, 1);
+	assert_true(hand_run(&hand)); /* as is this one, which is put aside */
 	gate_thread_join(&thread);
 	assert_int_equal(closer.status, JD_OK);
 	assert_int_equal(job.runs, 0);
