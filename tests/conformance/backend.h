@@ -17,10 +17,11 @@ enum {
 };
 
 struct conf_options {
-	unsigned workers; /* if it has any */
-	bool main_thread; /* the calling thread is to be the main thread */
-	bool foreign;     /* other threads will call it */
-	uint64_t seed;    /* if it has one */
+	unsigned workers;      /* if it has any */
+	unsigned blocking_max; /* blocking jobs at once, if it has a limit; 0: its default */
+	bool main_thread;      /* the calling thread is to be the main thread */
+	bool foreign;          /* other threads will call it */
+	uint64_t seed;         /* if it has one */
 	const struct jd_allocator *allocator;
 };
 

@@ -9,6 +9,7 @@ static jd_status make(const struct conf_options *options, struct jd_scheduler **
 	const struct jd_ws_options ws = {
 		.workers = options->workers,
 		.main_thread = options->main_thread,
+		.blocking_max = options->blocking_max,
 		.allocator = options->allocator,
 	};
 

@@ -362,6 +362,52 @@ static void a_sleeping_scheduler_wakes(struct conf *c)
 	conf_latch_close(latch);
 }
 
+#define ASLEEP_ROUNDS 30000
+#define ASLEEP_LIMIT_NS (20 * JD_SEC)
+
+static void note_run(struct conf_job *job)
+{
+	_Atomic(unsigned) *ran = job->arg;
+
+	/* order: (TC1) release - the last use of the job, which is used again; pairs with (TC2). */
+	atomic_store_explicit(ran, 1, memory_order_release);
+}
+
+static bool spin_until(struct conf *c, _Atomic(unsigned) *flag)
+{
+	uint64_t until = jd_now(c->scheduler) + ASLEEP_LIMIT_NS;
+
+	/* order: (TC2) acquire - the runnable is the caller's again; pairs with (TC1). */
+	for (unsigned n = 1; !atomic_load_explicit(flag, memory_order_acquire); n++) {
+		if (n % 1024 == 0 && jd_now(c->scheduler) > until)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The caller does not sleep, but posts again a few nanoseconds to microseconds after the last
+ * runnable ran: while the scheduler looks for more, gives up, and falls asleep.
+ */
+static void posted_while_it_falls_asleep(struct conf *c)
+{
+	_Atomic(unsigned) *ran = conf_new(c, _Atomic(unsigned));
+	struct conf_job *job = conf_jobs(c, 1, note_run, ran, NULL);
+	_Atomic(unsigned) *never = conf_new(c, _Atomic(unsigned));
+
+	for (unsigned i = 0; i < ASLEEP_ROUNDS; i++) {
+		uint64_t pause = conf_random(c, i) % 6000;
+
+		atomic_store_explicit(ran, 0, memory_order_relaxed);
+		CHECK_STATUS(c, jd_schedule(c->scheduler, &job->base), JD_OK);
+		if (!CHECK(c, spin_until(c, ran)))
+			return;
+		while (pause--)
+			(void)atomic_load_explicit(never, memory_order_relaxed);
+	}
+	CHECK_EQUAL(c, conf_get(&job->runs), ASLEEP_ROUNDS);
+}
+
 /* --- Fairness -------------------------------------------------------------------------------- */
 
 struct peer {
@@ -467,6 +513,8 @@ const struct conf_test conf_schedule_tests[] = {
 	{"schedule.from_inside_a_waker", from_inside_a_waker, 0},
 	{"schedule.from_eight_threads", from_eight_threads, CONF_FOREIGN | CONF_ONCE},
 	{"schedule.a_sleeping_scheduler_wakes", a_sleeping_scheduler_wakes, 0},
+	{"schedule.posted_while_it_falls_asleep", posted_while_it_falls_asleep,
+	 CONF_PARALLEL | CONF_ONCE},
 	{"schedule.a_restless_runnable_starves_nobody", a_restless_runnable_starves_nobody,
 	 CONF_OWN},
 	{"schedule.a_yielding_runnable_starves_nobody", a_yielding_runnable_starves_nobody,

@@ -286,6 +286,32 @@ static void what_runs_may_return(struct conf *c)
 	gate_fini(&last->entered);
 }
 
+/* Behind the only blocking job that may run: those in line are cancelled, not run. */
+static void blocking_runnables_in_line(struct conf *c)
+{
+	const struct conf_options options = {.workers = 1, .blocking_max = 1};
+	struct last_run *last = conf_new(c, struct last_run);
+	struct conf_job *job = conf_jobs(c, 1, run_into_the_end, last, NULL);
+	struct conf_job *line = conf_jobs(c, 100, NULL, NULL, NULL);
+	struct conf_job *probes;
+
+	c->scheduler = conf_make(c, &options);
+	if (!c->scheduler)
+		return;
+	probes = last->probe = conf_jobs(c, 1000000, NULL, NULL, NULL);
+	gate_init(&last->entered, "the only blocking job entered");
+	CHECK_STATUS(c, jd_schedule_blocking(c->scheduler, &job->base), JD_OK);
+	gate_wait(&last->entered, 1);
+	for (unsigned i = 0; i < 100; i++)
+		CHECK_STATUS(c, jd_schedule_blocking(c->scheduler, &line[i].base), JD_OK);
+	CHECK_STATUS(c, jd_scheduler_destroy(c->scheduler), JD_OK);
+	c->scheduler = NULL;
+	CHECK_RAN_ONCE(c, job, 1);
+	check_ended_once(c, line, 100);
+	check_ended_once(c, probes, (unsigned)(last->probe - probes));
+	gate_fini(&last->entered);
+}
+
 static jd_status block_for_ever(struct conf_node *node, struct jd_context *context)
 {
 	struct conf_future future = conf_node_future(node->arg);
@@ -546,6 +572,8 @@ const struct conf_test conf_shutdown_tests[] = {
 	{"shutdown.foreground_tasks", foreground_tasks, CONF_FOREGROUND},
 	{"shutdown.tasks_that_hold_timers", tasks_that_hold_timers, CONF_TIMERS},
 	{"shutdown.what_runs_may_return", what_runs_may_return, CONF_PARALLEL},
+	{"shutdown.blocking_runnables_in_line", blocking_runnables_in_line,
+	 CONF_OWN | CONF_BLOCKING | CONF_PARALLEL},
 	{"shutdown.tasks_that_block", tasks_that_block, CONF_PARALLEL | CONF_BLOCKING},
 	{"shutdown.drops_that_act", drops_that_act, 0},
 	{"shutdown.handles_and_wakers_outlive_it", handles_and_wakers_outlive_it, 0},

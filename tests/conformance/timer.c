@@ -287,25 +287,34 @@ static void inline_cancel(struct jd_runnable *runnable)
 	gate_open(&self->called);
 }
 
+static void inline_timers_init(struct conf *c, struct inline_timer *timers, unsigned n,
+			       struct conf_latch *latch)
+{
+	static const struct jd_runnable_ops ops = {.run = inline_run, .cancel = inline_cancel};
+
+	for (unsigned i = 0; i < n; i++) {
+		timers[i].base = (struct jd_runnable)JD_RUNNABLE_INIT(&ops);
+		timers[i].base.flags = JD_RUNNABLE_INLINE;
+		timers[i].c = c;
+		timers[i].latch = latch;
+		gate_init(&timers[i].called, "inline timer claimed but not entered");
+	}
+}
+
 /*
  * Once cancel says that it fired, run is entered next, whatever else goes on: the owner of an
  * inline runnable may wait for that without letting anybody run. All are due at once.
  */
 static void inline_run_comes_right_after_the_claim(struct conf *c)
 {
-	static const struct jd_runnable_ops ops = {.run = inline_run, .cancel = inline_cancel};
 	struct conf_latch *latch = conf_latch_new(c);
 	struct inline_timer *t = conf_array(c, struct inline_timer, 200);
 	uint64_t deadline = jd_now(c->scheduler) + 2 * JD_MS;
 	unsigned fired = 0;
 
+	inline_timers_init(c, t, 200, latch);
 	for (unsigned i = 0; i < 200; i++) {
-		t[i].base = (struct jd_runnable)JD_RUNNABLE_INIT(&ops);
-		t[i].base.flags = JD_RUNNABLE_INLINE;
-		t[i].c = c;
-		t[i].latch = latch;
 		t[i].deadline_ns = deadline;
-		gate_init(&t[i].called, "inline timer claimed but not entered");
 		CHECK_STATUS(c, jd_schedule_at(c->scheduler, &t[i].timer, &t[i].base, deadline),
 			     JD_OK);
 	}
@@ -321,6 +330,67 @@ static void inline_run_comes_right_after_the_claim(struct conf *c)
 	for (unsigned i = 0; i < 200; i++)
 		gate_fini(&t[i].called);
 	conf_latch_close(latch);
+}
+
+#define RESCUED 20
+
+struct rescue {
+	struct inline_timer timers[RESCUED];
+	bool over[RESCUED];
+	unsigned fired;
+	struct conf_latch *done;
+};
+
+/*
+ * Arms again what it could cancel, and waits on the spot for what has fired: on a scheduler with
+ * one worker nobody could run an inline runnable that was queued meanwhile.
+ */
+static void cancel_and_wait(struct conf_job *job)
+{
+	struct rescue *rescue = job->arg;
+	struct jd_scheduler *s = job->c->scheduler;
+
+	for (unsigned i = 0; i < RESCUED; i++) {
+		struct inline_timer *t = &rescue->timers[i];
+
+		if (rescue->over[i])
+			continue;
+		if (jd_cancel_timer(s, &t->timer) == JD_OK) {
+			CHECK_STATUS(job->c, jd_schedule_at(s, &t->timer, &t->base, 0), JD_OK);
+		} else {
+			gate_wait(&t->called, 1);
+			rescue->over[i] = true;
+			rescue->fired++;
+		}
+	}
+	job->base.flags = JD_RUNNABLE_YIELDED;
+	if (rescue->fired < RESCUED)
+		CHECK_STATUS(job->c, jd_schedule(s, &job->base), JD_OK);
+	else
+		conf_latch_hit(rescue->done);
+}
+
+static void inline_run_is_not_queued(struct conf *c)
+{
+	c->scheduler = conf_make(c, &(struct conf_options){.workers = 1});
+	if (!c->scheduler)
+		return;
+	struct conf_latch *latch = conf_latch_new(c);
+	struct rescue *rescue = conf_new(c, struct rescue);
+	struct conf_job *job = conf_jobs(c, 1, cancel_and_wait, rescue, NULL);
+
+	rescue->done = conf_latch_new(c);
+	inline_timers_init(c, rescue->timers, RESCUED, latch);
+	for (unsigned i = 0; i < RESCUED; i++)
+		CHECK_STATUS(c,
+			     jd_schedule_at(c->scheduler, &rescue->timers[i].timer,
+					    &rescue->timers[i].base, 0),
+			     JD_OK);
+	CHECK_STATUS(c, jd_schedule(c->scheduler, &job->base), JD_OK);
+	WAIT(rescue->done, 1);
+	CHECK_EQUAL(c, conf_latch_count(latch), RESCUED);
+	conf_latch_close(latch);
+	conf_latch_close(rescue->done);
 }
 
 /* --- Other threads --------------------------------------------------------------------------- */
@@ -410,6 +480,7 @@ const struct conf_test conf_timer_tests[] = {
 	{"timer.cancel_against_fire", cancel_against_fire, CONF_TIMERS},
 	{"timer.inline_run_comes_right_after_the_claim", inline_run_comes_right_after_the_claim,
 	 CONF_TIMERS},
+	{"timer.inline_run_is_not_queued", inline_run_is_not_queued, CONF_OWN | CONF_TIMERS},
 	{"timer.from_eight_threads", from_eight_threads, CONF_TIMERS | CONF_FOREIGN | CONF_ONCE},
 	{"timer.bad_arguments", bad_arguments, CONF_TIMERS},
 	{"timer.refused_by_one_that_lacks_them", refused_by_one_that_lacks_them,
