@@ -393,6 +393,7 @@ static void free_own(struct jd_pool_scheduler *ps)
 {
 	const struct jd_allocator *allocator = ps->base.allocator;
 
+	jd_timer_driver_fini(&ps->timers);
 	jd_main_loop_fini(&ps->main);
 	if (ps->base.registry)
 		jd_scheduler_fini(&ps->base);
@@ -456,7 +457,7 @@ static jd_status ps_init(struct jd_pool_scheduler *ps, struct jd_pool *pool,
 	ps->base.main_loop = ps->has_main ? &ps->main : NULL;
 	jd_thread_pool_init(&ps->blocking, allocator, ps->name,
 			    options->blocking_max ? options->blocking_max : JD_POOL_BLOCKING_MAX);
-	jd_timer_driver_init(&ps->timers, jd_clock_now());
+	jd_timer_driver_init(&ps->timers, allocator, jd_clock_now());
 	ps->alarm_ns = JD_NEVER;
 	jd_injector_init(&ps->rest);
 	atomic_init(&ps->gate, 0);

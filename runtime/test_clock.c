@@ -90,7 +90,10 @@ static jd_status arm(struct jd_test_scheduler *ts, struct jd_timer *timer,
 		add_due(timers, timer);
 		return JD_OK;
 	}
-	jd_wheel_insert(&timers->wheel, timer, deadline_ns);
+	jd_status status = jd_wheel_insert(&timers->wheel, timer, deadline_ns, 0);
+
+	if (status != JD_OK)
+		return status;
 	set_state(timer, JD_TEST_TIMER_ARMED);
 	timers->armed++;
 	return JD_OK;
@@ -195,6 +198,7 @@ void jd_test_clock_fini(struct jd_test_scheduler *ts)
 	struct jd_test_timers *timers = &ts->timers;
 
 	JD_ASSERT(timers->armed == 0 && timers->due_count == 0);
+	jd_wheel_fini(&timers->wheel);
 	jd_memory_free(ts->base.allocator, timers->due, timers->due_capacity * sizeof(*timers->due),
 		       alignof(struct jd_timer *));
 }

@@ -4,12 +4,18 @@
 
 #include "runtime/tuning.h"
 
-void jd_timer_driver_init(struct jd_timer_driver *driver, uint64_t now_ns)
+void jd_timer_driver_init(struct jd_timer_driver *driver, const struct jd_allocator *allocator,
+			  uint64_t now_ns)
 {
 	atomic_init(&driver->lock._word, 0);
 	driver->closed = false;
 	atomic_init(&driver->next, JD_NEVER);
-	jd_wheel_init(&driver->wheel, now_ns, JD_TIMER_WHEEL_SHIFT);
+	jd_wheel_init(&driver->wheel, allocator, now_ns, JD_TIMER_WHEEL_SHIFT);
+}
+
+void jd_timer_driver_fini(struct jd_timer_driver *driver)
+{
+	jd_wheel_fini(&driver->wheel);
 }
 
 static void publish_next(struct jd_timer_driver *driver)
@@ -30,10 +36,10 @@ jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, struct jd_timer *t
 	} else if (jd_wheel_holds(timer)) {
 		status = JD_EBUSY;
 	} else {
-		*earlier = deadline_ns < jd_timer_driver_next(driver);
 		timer->_runnable = runnable;
 		timer->_owner = driver;
-		jd_wheel_insert(&driver->wheel, timer, deadline_ns);
+		status = jd_wheel_insert(&driver->wheel, timer, deadline_ns, 0);
+		*earlier = status == JD_OK && deadline_ns < jd_timer_driver_next(driver);
 		if (*earlier)
 			atomic_store_explicit(&driver->next, deadline_ns, memory_order_relaxed);
 	}
@@ -83,12 +89,8 @@ struct jd_runnable *jd_timer_driver_close(struct jd_timer_driver *driver)
 
 	jd_lock_acquire(&driver->lock);
 	driver->closed = true;
-	struct jd_timer *timer = jd_wheel_pop(&driver->wheel, JD_NEVER - 1);
+	struct jd_timer *timer = jd_wheel_pop_any(&driver->wheel);
 
-	if (!timer && driver->wheel.never.head) {
-		timer = driver->wheel.never.head;
-		jd_wheel_remove(&driver->wheel, timer);
-	}
 	if (timer) {
 		runnable = timer->_runnable;
 		timer->_runnable = NULL;

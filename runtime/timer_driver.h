@@ -20,7 +20,11 @@ struct jd_timer_driver {
 	struct jd_wheel wheel;                   /* L */
 };
 
-void jd_timer_driver_init(struct jd_timer_driver *driver, uint64_t now_ns);
+void jd_timer_driver_init(struct jd_timer_driver *driver, const struct jd_allocator *allocator,
+			  uint64_t now_ns);
+
+/* Gives memory back, also that of a zeroed driver; no timer is armed any more. */
+void jd_timer_driver_fini(struct jd_timer_driver *driver);
 
 /*
  * As schedule_at. *earlier: the timer is now the first of all, so whoever sleeps until the next

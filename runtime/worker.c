@@ -582,7 +582,7 @@ jd_status jd_workers_init(struct jd_workers *all, unsigned count_,
 	}
 	all->forks.blocks = forks_block;
 	jd_reclaimer_init(&all->reclaimer);
-	jd_timer_driver_init(&all->timers, jd_clock_now());
+	jd_timer_driver_init(&all->timers, allocator, jd_clock_now());
 	jd_injector_init(&all->injector);
 	for (unsigned i = 0; i < count_; i++) {
 		status = worker_init(&all->workers[i], all, i);
@@ -601,6 +601,7 @@ void jd_workers_fini(struct jd_workers *all)
 		jd_memory_free(all->allocator, all->workers[i].victims,
 			       all->count * sizeof(unsigned), alignof(unsigned));
 	}
+	jd_timer_driver_fini(&all->timers);
 	jd_reclaimer_fini(&all->reclaimer);
 	jd_fork_host_fini(&all->forks);
 	jd_memory_free(all->allocator, all->workers, all->count * sizeof(*all->workers),

@@ -315,16 +315,25 @@ static void expire(struct jd_wheel *wheel, uint64_t now_ns, struct chain *due)
 
 /* --- The interface ---------------------------------------------------------------------------- */
 
-void jd_wheel_init(struct jd_wheel *wheel, uint64_t now_ns, unsigned shift)
+void jd_wheel_init(struct jd_wheel *wheel, const struct jd_allocator *allocator, uint64_t now_ns,
+		   unsigned shift)
 {
 	JD_ASSERT(shift <= JD_WHEEL_SHIFT_MAX);
 	memset(wheel, 0, sizeof(*wheel));
+	wheel->allocator = allocator;
 	wheel->now_ns = now_ns;
 	wheel->shift = shift;
 }
 
-void jd_wheel_insert(struct jd_wheel *wheel, struct jd_timer *timer, uint64_t deadline_ns)
+void jd_wheel_fini(struct jd_wheel *wheel)
 {
+	memset(wheel, 0, sizeof(*wheel));
+}
+
+jd_status jd_wheel_insert(struct jd_wheel *wheel, struct jd_timer *timer, uint64_t deadline_ns,
+			  uint64_t slack_ns)
+{
+	(void)slack_ns; /* every timer is exact */
 	JD_ASSERT(timer->_slot == 0);
 	timer->_deadline_ns = deadline_ns;
 	timer->_slot = jd_wheel_place(wheel, deadline_ns);
@@ -333,6 +342,7 @@ void jd_wheel_insert(struct jd_wheel *wheel, struct jd_timer *timer, uint64_t de
 	else
 		slot_append(wheel, timer);
 	wheel->count++;
+	return JD_OK;
 }
 
 void jd_wheel_remove(struct jd_wheel *wheel, struct jd_timer *timer)
@@ -413,6 +423,17 @@ struct jd_timer *jd_wheel_pop(struct jd_wheel *wheel, uint64_t now_ns)
 	if (first)
 		jd_wheel_remove(wheel, first);
 	return first;
+}
+
+struct jd_timer *jd_wheel_pop_any(struct jd_wheel *wheel)
+{
+	struct jd_timer *timer = jd_wheel_pop(wheel, UINT64_MAX);
+
+	if (!timer && wheel->never.head) {
+		timer = wheel->never.head;
+		jd_wheel_remove(wheel, timer);
+	}
+	return timer;
 }
 
 size_t jd_wheel_drain(struct jd_wheel *wheel, struct jd_timer **all)

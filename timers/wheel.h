@@ -43,8 +43,8 @@
  * not in order; then the next question sorts the slot. Timers inserted with growing deadlines
  * (one timeout for all) keep a slot in order, and then nothing ever needs sorting.
  *
- * Single-threaded: the caller serialises all calls on one wheel. No call allocates, blocks, reads a
- * clock or runs user code. Time is what the caller says it is, from jd_wheel_init on.
+ * Single-threaded: the caller serialises all calls on one wheel. No call blocks, reads a clock or
+ * runs user code (but the allocator). Time is what the caller says it is, from jd_wheel_init on.
  */
 
 enum {
@@ -60,6 +60,7 @@ struct jd_wheel_slot {
 };
 
 struct jd_wheel {
+	const struct jd_allocator *allocator;
 	uint64_t now_ns;
 	size_t count; /* all timers in here */
 	unsigned shift;
@@ -78,15 +79,25 @@ struct jd_wheel {
  * do, and so does what left a wheel). The wheel never touches the remaining fields.
  */
 
-/* Empty, at the instant now_ns. shift: 0 .. JD_WHEEL_SHIFT_MAX. Nothing to undo at the end. */
-void jd_wheel_init(struct jd_wheel *wheel, uint64_t now_ns, unsigned shift);
+/*
+ * Empty, at the instant now_ns. shift: 0 .. JD_WHEEL_SHIFT_MAX. The allocator is used by insert and
+ * fini only, and outlives the wheel.
+ */
+void jd_wheel_init(struct jd_wheel *wheel, const struct jd_allocator *allocator, uint64_t now_ns,
+		   unsigned shift);
+
+/* Gives all memory back; timers still inside are forgotten. A zeroed wheel may be given too. */
+void jd_wheel_fini(struct jd_wheel *wheel);
 
 /*
- * O(1). A deadline that is not after now is due at the next advance. JD_NEVER is kept, never fires
- * and does not count as next deadline. The timer must not be in a wheel and stays where it is in
- * memory until it left this one.
+ * O(1). The timer fires at deadline_ns or up to slack_ns after it, never before; 0 is exact. After
+ * the call _deadline_ns is the instant chosen. An instant that is not after now is due at the next
+ * advance. JD_NEVER is kept, never fires and does not count as next deadline. The timer must not be
+ * in a wheel and stays where it is in memory until it left this one.
+ * JD_ENOMEM: nothing happened, the timer is in no wheel.
  */
-void jd_wheel_insert(struct jd_wheel *wheel, struct jd_timer *timer, uint64_t deadline_ns);
+JD_MUST_CHECK jd_status jd_wheel_insert(struct jd_wheel *wheel, struct jd_timer *timer,
+					uint64_t deadline_ns, uint64_t slack_ns);
 
 /* O(1). The timer must be in this wheel. */
 void jd_wheel_remove(struct jd_wheel *wheel, struct jd_timer *timer);
@@ -117,6 +128,9 @@ size_t jd_wheel_advance(struct jd_wheel *wheel, uint64_t now_ns, struct jd_timer
  * timers that are inserted meanwhile and are due come behind those that were.
  */
 struct jd_timer *jd_wheel_pop(struct jd_wheel *wheel, uint64_t now_ns);
+
+/* Takes out any one timer, due or not, also JD_NEVER; NULL when the wheel is empty. */
+struct jd_timer *jd_wheel_pop_any(struct jd_wheel *wheel);
 
 /* Takes everything out, also JD_NEVER; the list as above, but in no order worth mentioning. */
 size_t jd_wheel_drain(struct jd_wheel *wheel, struct jd_timer **all);

@@ -72,10 +72,17 @@ jd_status jd_thread_pool_submit_now(struct jd_thread_pool *pool, struct jd_runna
 	return JD_EAGAIN;
 }
 
-void jd_timer_driver_init(struct jd_timer_driver *driver, uint64_t now_ns)
+void jd_timer_driver_init(struct jd_timer_driver *driver, const struct jd_allocator *allocator,
+			  uint64_t now_ns)
 {
+	(void)allocator;
 	(void)now_ns;
 	atomic_init(&driver->next, JD_NEVER);
+}
+
+void jd_timer_driver_fini(struct jd_timer_driver *driver)
+{
+	(void)driver;
 }
 
 jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, struct jd_timer *timer,

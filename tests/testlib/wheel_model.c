@@ -225,7 +225,8 @@ static bool step_insert(struct run *run)
 	node->deadline_ns = draw_deadline(run);
 	node->order = run->orders++;
 	node->armed = true;
-	jd_wheel_insert(&run->wheel, &node->timer, node->deadline_ns);
+	if (jd_wheel_insert(&run->wheel, &node->timer, node->deadline_ns, 0) != JD_OK)
+		return differ(run, "insert", 0, 1);
 	array_insert(&run->live, node);
 	return jd_wheel_holds(&node->timer) || differ(run, "insert: held", 0, 1);
 }
@@ -382,7 +383,7 @@ static void begin(struct run *run)
 
 	/* As often near the end of time as near its begin. */
 	run->now_ns = draw(run, 1) ? distance : UINT64_MAX - distance;
-	jd_wheel_init(&run->wheel, run->now_ns, shift);
+	jd_wheel_init(&run->wheel, jd_allocator_default(), run->now_ns, shift);
 }
 
 static bool same(struct run *run, bool thorough)

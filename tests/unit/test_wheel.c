@@ -29,7 +29,12 @@ static struct jd_wheel wheel;
 
 static void begin(uint64_t now_ns, unsigned shift)
 {
-	jd_wheel_init(&wheel, now_ns, shift);
+	jd_wheel_init(&wheel, jd_allocator_default(), now_ns, shift);
+}
+
+static void insert(struct jd_timer *timer, uint64_t deadline_ns)
+{
+	assert_int_equal(jd_wheel_insert(&wheel, timer, deadline_ns, 0), JD_OK);
 }
 
 #define assert_sound() assert_true(jd_wheel_check(&wheel, stderr))
@@ -92,7 +97,7 @@ static void check_exact(uint64_t now_ns, unsigned shift, uint64_t deadline_ns)
 	struct jd_timer t = {0};
 
 	begin(now_ns, shift);
-	jd_wheel_insert(&wheel, &t, deadline_ns);
+	insert(&t, deadline_ns);
 	assert_sound();
 	assert_int_equal(jd_wheel_next_deadline(&wheel), deadline_ns);
 	if (deadline_ns > now_ns) {
@@ -106,7 +111,7 @@ static void check_exact(uint64_t now_ns, unsigned shift, uint64_t deadline_ns)
 
 	/* the same in one step, past it by a lot */
 	begin(now_ns, shift);
-	jd_wheel_insert(&wheel, &t, deadline_ns);
+	insert(&t, deadline_ns);
 	expect_one(UINT64_MAX, &t);
 }
 
@@ -163,17 +168,17 @@ static void test_now_crosses_every_wrap(void **state)
 
 			begin(last - 1, shifts[s]);
 			for (unsigned i = 0; i < 4; i++)
-				jd_wheel_insert(&wheel, &t[i], last + i);
+				insert(&t[i], last + i);
 			for (unsigned i = 0; i < 4; i++) {
 				assert_int_equal(jd_wheel_next_deadline(&wheel), last + i);
 				expect_one(last + i, &t[i]);
 			}
 			begin(last - 1, shifts[s]);
 			for (unsigned i = 4; i-- > 0;)
-				jd_wheel_insert(&wheel, &t[i], last + i);
+				insert(&t[i], last + i);
 			expect_expired(wrap, &t[0], &t[1], NULL);
-			jd_wheel_insert(&wheel, &t[0], wrap + wrap / 2);
-			jd_wheel_insert(&wheel, &t[1], wrap + wrap / 2 - 1);
+			insert(&t[0], wrap + wrap / 2);
+			insert(&t[1], wrap + wrap / 2 - 1);
 			assert_sound();
 			expect_expired(UINT64_MAX, &t[2], &t[3], &t[1], &t[0], NULL);
 		}
@@ -191,7 +196,7 @@ static void test_every_slot(void **state)
 
 			begin(0, shifts[s]);
 			for (uint64_t i = 0; i < 64 && i <= UINT64_MAX >> width; i++)
-				jd_wheel_insert(&wheel, &t[i], (i << width) + 1);
+				insert(&t[i], (i << width) + 1);
 			for (uint64_t i = 0; i < 64 && i <= UINT64_MAX >> width; i++) {
 				expect_nothing(i << width);
 				expect_one((i << width) + 1, &t[i]);
@@ -208,9 +213,9 @@ static void test_never_does_not_fire(void **state)
 	(void)state;
 	for (unsigned s = 0; s < SHIFTS; s++) {
 		begin(UINT64_MAX - 5, shifts[s]);
-		jd_wheel_insert(&wheel, &never, JD_NEVER);
+		insert(&never, JD_NEVER);
 		assert_int_equal(jd_wheel_next_deadline(&wheel), JD_NEVER);
-		jd_wheel_insert(&wheel, &last, JD_NEVER - 1);
+		insert(&last, JD_NEVER - 1);
 		assert_int_equal(jd_wheel_next_deadline(&wheel), JD_NEVER - 1);
 		expect_nothing(UINT64_MAX - 2);
 		expect_one(UINT64_MAX - 1, &last);
@@ -238,9 +243,9 @@ static void test_equal_deadlines_keep_their_order(void **state)
 		begin(0, shifts[s]);
 		for (unsigned i = 0; i < 12; i += 3) {
 			expect_nothing(deadline - (UINT64_C(1) << (36 - 3 * i)));
-			jd_wheel_insert(&wheel, &t[i], deadline);
-			jd_wheel_insert(&wheel, &t[i + 1], deadline + 1);
-			jd_wheel_insert(&wheel, &t[i + 2], deadline);
+			insert(&t[i], deadline);
+			insert(&t[i + 1], deadline + 1);
+			insert(&t[i + 2], deadline);
 		}
 		assert_int_equal(jd_wheel_advance(&wheel, deadline + 1, &list), 12);
 		for (unsigned i = 0; i < 12; i++, n++, list = list->_next) {
@@ -259,10 +264,10 @@ static void test_deadlines_in_the_past(void **state)
 	(void)state;
 	for (unsigned s = 0; s < SHIFTS; s++) {
 		begin(1000000, shifts[s]);
-		jd_wheel_insert(&wheel, &a, 1000001);
-		jd_wheel_insert(&wheel, &b, 5);
-		jd_wheel_insert(&wheel, &c, 0);
-		jd_wheel_insert(&wheel, &d, 1000000);
+		insert(&a, 1000001);
+		insert(&b, 5);
+		insert(&c, 0);
+		insert(&d, 1000000);
 		assert_sound();
 		assert_int_equal(jd_wheel_next_deadline(&wheel), 0);
 		expect_expired(1000000, &c, &b, &d, NULL);
@@ -277,8 +282,8 @@ static void test_time_that_goes_back_stands_still(void **state)
 
 	(void)state;
 	begin(1000, 4);
-	jd_wheel_insert(&wheel, &a, 1000);
-	jd_wheel_insert(&wheel, &b, 1001);
+	insert(&a, 1000);
+	insert(&b, 1001);
 	expect_one(0, &a);
 	assert_int_equal(jd_wheel_now(&wheel), 1000);
 	assert_null(jd_wheel_pop(&wheel, 999));
@@ -299,7 +304,7 @@ static void test_reinsert_in_expiry(void **state)
 		memset(fired, 0, sizeof(fired));
 		begin(now, shifts[s]);
 		for (unsigned i = 0; i < 3; i++)
-			jd_wheel_insert(&wheel, &t[i], now + 100 * (i + 1));
+			insert(&t[i], now + 100 * (i + 1));
 		for (uint64_t end = now + 60000; now < end; now = jd_wheel_next_deadline(&wheel)) {
 			struct jd_timer *list, *next;
 
@@ -309,7 +314,7 @@ static void test_reinsert_in_expiry(void **state)
 
 				next = list->_next;
 				fired[i]++;
-				jd_wheel_insert(&wheel, list, now + 100 * (i + 1));
+				insert(list, now + 100 * (i + 1));
 			}
 			assert_sound();
 		}
@@ -334,7 +339,7 @@ static void test_remove(void **state)
 		for (unsigned which = 0; which < 2; which++) {
 			begin(0, 20);
 			for (unsigned i = 0; i < 3; i++)
-				jd_wheel_insert(&wheel, &t[i], which ? JD_NEVER : 5000 - i);
+				insert(&t[i], which ? JD_NEVER : 5000 - i);
 			for (unsigned i = 0; i < 3; i++) {
 				assert_true(jd_wheel_holds(&t[orders[o][i]]));
 				jd_wheel_remove(&wheel, &t[orders[o][i]]);
@@ -360,14 +365,14 @@ static void test_next_deadline_after_removals(void **state)
 	memset(t, 0, sizeof(t));
 	begin(0, 20);
 	for (unsigned i = 0; i < N; i++)
-		jd_wheel_insert(&wheel, &t[i * 73 % N], 1000 + i * 73 % N);
+		insert(&t[i * 73 % N], 1000 + i * 73 % N);
 	for (unsigned i = 0; i < N; i++) {
 		assert_int_equal(jd_wheel_next_deadline(&wheel), 1000 + i);
 		jd_wheel_remove(&wheel, &t[i]);
 		assert_sound();
 		if (i % 3 == 0) {
 			/* Out of order again, and stale or not. */
-			jd_wheel_insert(&wheel, &t[i], 500);
+			insert(&t[i], 500);
 			assert_int_equal(jd_wheel_next_deadline(&wheel), 500);
 			jd_wheel_remove(&wheel, &t[i]);
 		}
@@ -381,14 +386,14 @@ static void test_pop_leaves_the_others_removable(void **state)
 	(void)state;
 	begin(0, 0);
 	for (unsigned i = 0; i < 5; i++)
-		jd_wheel_insert(&wheel, &t[i], 10 + i);
+		insert(&t[i], 10 + i);
 	assert_null(jd_wheel_pop(&wheel, 9));
 	assert_ptr_equal(jd_wheel_pop(&wheel, 13), &t[0]);
 	assert_int_equal(jd_wheel_count(&wheel), 4);
 	assert_int_equal(jd_wheel_next_deadline(&wheel), 11);
 	assert_sound();
 	jd_wheel_remove(&wheel, &t[2]);
-	jd_wheel_insert(&wheel, &t[0], 0);
+	insert(&t[0], 0);
 	assert_int_equal(jd_wheel_next_deadline(&wheel), 0);
 	assert_sound();
 	assert_ptr_equal(jd_wheel_pop(&wheel, 13), &t[1]);
@@ -411,8 +416,8 @@ static void test_each_and_drain(void **state)
 	(void)state;
 	begin(0, 0);
 	for (unsigned i = 0; i < 5; i++)
-		jd_wheel_insert(&wheel, &t[i], UINT64_C(1) << (10 * i));
-	jd_wheel_insert(&wheel, &t[5], JD_NEVER);
+		insert(&t[i], UINT64_C(1) << (10 * i));
+	insert(&t[5], JD_NEVER);
 	assert_ptr_equal(jd_wheel_pop(&wheel, 2000), &t[0]); /* one remains due */
 	jd_wheel_each(&wheel, add_deadline, &sum);
 	sum -= JD_NEVER; /* modulo 2^64 */
@@ -429,8 +434,8 @@ static void test_each_and_drain(void **state)
 
 static void insert_twice(void *arg)
 {
-	jd_wheel_insert(&wheel, arg, 1);
-	jd_wheel_insert(&wheel, arg, 2);
+	insert(arg, 1);
+	insert(arg, 2);
 }
 
 static void remove_idle(void *arg)
@@ -462,10 +467,10 @@ static void plant(struct jd_timer t[4])
 {
 	memset(t, 0, 4 * sizeof(t[0]));
 	begin(0, 20);
-	jd_wheel_insert(&wheel, &t[0], 10);
-	jd_wheel_insert(&wheel, &t[1], 11);
-	jd_wheel_insert(&wheel, &t[2], 12);
-	jd_wheel_insert(&wheel, &t[3], UINT64_C(1) << 50);
+	insert(&t[0], 10);
+	insert(&t[1], 11);
+	insert(&t[2], 12);
+	insert(&t[3], UINT64_C(1) << 50);
 	assert_sound();
 }
 
@@ -519,7 +524,7 @@ static void test_dump(void **state)
 	(void)state;
 	assert_non_null(out);
 	plant(t);
-	jd_wheel_insert(&wheel, &never, JD_NEVER);
+	insert(&never, JD_NEVER);
 	jd_wheel_dump(&wheel, out);
 	rewind(out);
 	assert_true(fread(text, 1, sizeof(text) - 1, out) > 0);
