@@ -329,16 +329,6 @@ static jd_status ps_close(struct jd_scheduler *base)
 	return shut(pool_of(base), GATE_CLOSED) ? JD_OK : JD_EALREADY;
 }
 
-static void cancel_list(struct jd_runnable *list)
-{
-	while (list) {
-		struct jd_runnable *next = list->next;
-
-		jd_runnable_cancel(list);
-		list = next;
-	}
-}
-
 static jd_status shutdown_check(struct jd_pool_scheduler *ps)
 {
 	if (is_inside(ps))
@@ -381,9 +371,9 @@ static jd_status ps_shutdown(struct jd_scheduler *base)
 
 	while ((runnable = jd_timer_driver_close(&ps->timers)) != NULL)
 		jd_runnable_cancel(runnable);
-	cancel_list(jd_injector_take(&ps->rest));
-	cancel_list(blocking);
-	cancel_list(foreground);
+	jd_runnable_cancel_list(jd_injector_take(&ps->rest));
+	jd_runnable_cancel_list(blocking);
+	jd_runnable_cancel_list(foreground);
 	jd_scheduler_cancel_tasks(base);
 	return JD_OK;
 }

@@ -1,4 +1,4 @@
-/* runnable.h - catches runnables that are scheduled twice, or freed, while they are queued. */
+/* runnable.h - what every queue of runnables needs: a check of what is in it, an end of it. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef JD_RUNTIME_RUNNABLE_H
 #define JD_RUNTIME_RUNNABLE_H
@@ -33,6 +33,17 @@ static inline void jd_runnable_unmark(struct jd_runnable *runnable)
 	if (runnable->_reserved != JD_RUNNABLE_QUEUED)
 		JD_MISUSE("a runnable was freed or overwritten while it was queued");
 	runnable->_reserved = 0;
+}
+
+/* Cancels all, in this order; each may be gone, and its link with it, once it was cancelled. */
+static inline void jd_runnable_cancel_list(struct jd_runnable *list)
+{
+	while (list) {
+		struct jd_runnable *next = list->next;
+
+		jd_runnable_cancel(list);
+		list = next;
+	}
 }
 
 static inline struct jd_runnable *jd_runnable_unmark_list(struct jd_runnable *list)

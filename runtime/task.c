@@ -3,6 +3,7 @@
 #include "runtime/task.h"
 
 #include "runtime/memory.h"
+#include "runtime/runnable.h"
 
 static const struct jd_runnable_ops task_runnable_ops;
 static const struct jd_waker_ops task_waker_ops;
@@ -559,26 +560,16 @@ static bool collect_entry(void *arg, struct jd_registry_entry *entry)
 	return true;
 }
 
-static void cancel_list(struct jd_runnable *list)
-{
-	while (list) {
-		struct jd_runnable *next = list->next;
-
-		jd_runnable_cancel(list);
-		list = next;
-	}
-}
-
 void jd_scheduler_cancel_tasks(struct jd_scheduler *self)
 {
 	struct jd_runnable *waiting = NULL;
 
 	jd_registry_each(self->registry, collect_entry, &waiting);
-	cancel_list(waiting);
+	jd_runnable_cancel_list(waiting);
 	/*
 	 * What is left is in the hands of threads that are about to schedule it and will be
 	 * refused. A drop above may have closed others; they come the same way.
 	 */
 	while (!jd_registry_is_empty(self->registry))
-		cancel_list(jd_registry_take_orphans(self->registry, true));
+		jd_runnable_cancel_list(jd_registry_take_orphans(self->registry, true));
 }

@@ -81,17 +81,6 @@ static void kick_keeper(struct jd_workers *all)
 
 /* --- Taking --------------------------------------------------------------------------------- */
 
-static void cancel_all(struct jd_runnable *list)
-{
-	while (list) {
-		struct jd_runnable *next = list->next;
-
-		jd_runnable_unmark(list);
-		jd_runnable_cancel(list);
-		list = next;
-	}
-}
-
 /* Puts a list, oldest first, into the own deque so that the oldest is popped first; returns it. */
 static struct jd_runnable *adopt(struct jd_worker *w, struct jd_runnable *list)
 {
@@ -109,7 +98,8 @@ static struct jd_runnable *adopt(struct jd_worker *w, struct jd_runnable *list)
 	if (jd_deque_reserve(&w->deque, n - 1) != JD_OK) {
 		/* No memory for them here: back they go; whoever comes next takes them again. */
 		if (jd_injector_push_list(&w->all->injector, list) == JD_INJECTOR_CLOSED)
-			cancel_all(list); /* shutdown has begun and would do the same */
+			jd_runnable_cancel_list(
+				jd_runnable_unmark_list(list)); /* as shutdown does */
 		notify(w->all);
 		return first;
 	}

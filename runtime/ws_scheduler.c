@@ -7,6 +7,7 @@
 #include "runtime/main_loop.h"
 #include "runtime/memory.h"
 #include "runtime/parked.h"
+#include "runtime/runnable.h"
 #include "runtime/tuning.h"
 #include "runtime/worker.h"
 
@@ -188,16 +189,6 @@ static jd_status ws_close(struct jd_scheduler *base)
 	return advance_phase(ws_of(base), WS_CLOSED) ? JD_OK : JD_EALREADY;
 }
 
-static void cancel_list(struct jd_runnable *list)
-{
-	while (list) {
-		struct jd_runnable *next = list->next;
-
-		jd_runnable_cancel(list);
-		list = next;
-	}
-}
-
 static jd_status shutdown_check(struct jd_ws_scheduler *ws)
 {
 	if (is_own_thread(ws))
@@ -240,11 +231,11 @@ static jd_status ws_shutdown(struct jd_scheduler *base)
 
 	while ((runnable = jd_timer_driver_close(&ws->workers.timers)) != NULL)
 		jd_runnable_cancel(runnable);
-	cancel_list(injected);
+	jd_runnable_cancel_list(injected);
 	while ((runnable = jd_workers_rest(&ws->workers)) != NULL)
 		jd_runnable_cancel(runnable);
-	cancel_list(blocking);
-	cancel_list(foreground);
+	jd_runnable_cancel_list(blocking);
+	jd_runnable_cancel_list(foreground);
 	jd_scheduler_cancel_tasks(base);
 	return JD_OK;
 }
