@@ -90,7 +90,8 @@ void b_fib(void)
 	static struct fib_data data = {.n = FIB_N};
 	static const struct bench_workload workload = {.name = "fib",
 						       .ops = FIB_FORKS,
-						       .runs = 2,
+						       .runs = 1,
+						       .forks = true,
 						       .data = &data,
 						       .reset = fib_reset,
 						       .serial = fib_serial,

@@ -95,14 +95,14 @@ void b_inject(void)
 	static struct inject_data four = {.threads = 4};
 	static const struct bench_workload inject1 = {.name = "inject1",
 						      .ops = INJECT_COUNT,
-						      .runs = 3,
+						      .runs = 2,
 						      .data = &one,
 						      .reset = inject_reset,
 						      .parallel = inject_run,
 						      .check = inject_check};
 	static const struct bench_workload inject4 = {.name = "inject4",
 						      .ops = INJECT_COUNT,
-						      .runs = 3,
+						      .runs = 2,
 						      .data = &four,
 						      .reset = inject_reset,
 						      .parallel = inject_run,

@@ -395,7 +395,8 @@ void b_mergesort(void)
 	static struct sort_data data;
 	static const struct bench_workload workload = {.name = "mergesort_10m",
 						       .ops = SORT_COUNT,
-						       .runs = 2,
+						       .runs = 1,
+						       .forks = true,
 						       .data = &data,
 						       .setup = sort_setup,
 						       .teardown = sort_teardown,
@@ -406,7 +407,7 @@ void b_mergesort(void)
 
 	static const struct bench_workload fork = {.name = "mergesort_10m_fork",
 						   .ops = SORT_COUNT,
-						   .runs = 2,
+						   .runs = 1,
 						   .data = &data,
 						   .setup = sort_setup,
 						   .teardown = sort_teardown,

@@ -171,7 +171,7 @@ void b_nqueens(void)
 							   .check = queens_check};
 	static const struct bench_workload workload_many = {.name = "nqueens_12_node",
 							    .ops = QUEENS_NODES,
-							    .runs = 5,
+							    .runs = 2,
 							    .data = &many,
 							    .reset = queens_reset,
 							    .parallel = queens_parallel,

@@ -147,7 +147,8 @@ void b_nqueens_fork(void)
 	static struct count count;
 	static const struct bench_workload workload = {.name = "nqueens_13_fork",
 						       .ops = FORK_NODES,
-						       .runs = 2,
+						       .runs = 1,
+						       .forks = true,
 						       .data = &count,
 						       .reset = queens_reset,
 						       .serial = queens_serial,

@@ -76,7 +76,8 @@ void b_parallel_for(void)
 	static struct loop_data data;
 	static const struct bench_workload workload = {.name = "parallel_for",
 						       .ops = LOOP_CHUNKS,
-						       .runs = 200,
+						       .runs = 50,
+						       .forks = true,
 						       .data = &data,
 						       .reset = loop_reset,
 						       .serial = loop_serial,

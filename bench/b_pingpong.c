@@ -121,6 +121,7 @@ void b_pingpong(void)
 	static const struct bench_workload workload = {.name = "pingpong",
 						       .ops = PINGPONG_HOPS,
 						       .runs = 3,
+						       .simulate = true,
 						       .data = &data,
 						       .reset = pingpong_reset,
 						       .parallel = pingpong_run,

@@ -112,7 +112,8 @@ void b_skynet(void)
 	static struct skynet_data data = {.size = SKYNET_LEAVES};
 	static const struct bench_workload workload = {.name = "skynet",
 						       .ops = SKYNET_TASKS,
-						       .runs = 50,
+						       .runs = 20,
+						       .forks = true,
 						       .data = &data,
 						       .reset = skynet_reset,
 						       .serial = skynet_serial,

@@ -198,7 +198,8 @@ static void add(struct bench_workload *workload, const char *name, struct spawn_
 	workload->name = name;
 	workload->data = data;
 	workload->ops = (double)data->tasks * data->count;
-	workload->runs = 3;
+	workload->runs = 2;
+	workload->simulate = true;
 	workload->reset = spawn_reset;
 	workload->parallel = spawn_run;
 	workload->check = spawn_check;

@@ -371,17 +371,17 @@ void b_uts(void)
 	static struct bench_workload workloads[] = {
 		{.name = "uts_t1", .data = &t1, .serial = uts_serial, .parallel = uts_chunks},
 		{.name = "uts_t1_node", .data = &t1, .parallel = uts_nodes},
-		{.name = "uts_t1_fork", .data = &t1, .parallel = uts_fork},
+		{.name = "uts_t1_fork", .data = &t1, .forks = true, .parallel = uts_fork},
 		{.name = "uts_t3", .data = &t3, .serial = uts_serial, .parallel = uts_chunks},
 		{.name = "uts_t3_node", .data = &t3, .parallel = uts_nodes},
-		{.name = "uts_t3_fork", .data = &t3, .parallel = uts_fork},
+		{.name = "uts_t3_fork", .data = &t3, .forks = true, .parallel = uts_fork},
 	};
 
 	for (size_t i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++) {
 		struct uts_data *data = workloads[i].data;
 
 		workloads[i].ops = (double)data->tree->nodes;
-		workloads[i].runs = 3;
+		workloads[i].runs = 1;
 		workloads[i].reset = uts_reset;
 		workloads[i].check = uts_check;
 		bench_workload_add(&workloads[i]);

@@ -477,7 +477,7 @@ void b_wordcount(void)
 	static struct wordcount_data data;
 
 	data.workload = (struct bench_workload){.name = "wordcount",
-						.runs = 3,
+						.runs = 1,
 						.data = &data,
 						.setup = wordcount_setup,
 						.reset = wordcount_reset,

@@ -24,4 +24,4 @@ static jd_status gcd_make(unsigned workers, struct jd_scheduler **scheduler)
 	return jd_gcd_scheduler_new(NULL, scheduler);
 }
 
-const struct bench_contender c_gcd = {"gcd", gcd_make, gcd_workers};
+const struct bench_contender c_gcd = {.name = "gcd", .make = gcd_make, .workers = gcd_workers};

@@ -11,4 +11,4 @@ static jd_status ws_make(unsigned workers, struct jd_scheduler **scheduler)
 	return jd_ws_scheduler_new(&options, scheduler);
 }
 
-const struct bench_contender c_ws = {"ws", ws_make, NULL};
+const struct bench_contender c_ws = {.name = "ws", .make = ws_make, .forks = true};

@@ -8,6 +8,7 @@
 #include <jackdaw/task.h>
 
 #include "bench/shim/jd_bench.h"
+#include "bench/workers.h"
 
 /* --- A run as a future ------------------------------------------------------------------------ */
 
@@ -117,6 +118,9 @@ static void run_all(const struct bench_workload *workload, struct jd_scheduler *
 {
 	int64_t n;
 
+	/* The clock has not started: threads, caches and the allocator come into their stride. */
+	if (workload->runs > 1 && !run_once(workload, scheduler, state))
+		return;
 	while ((n = jd_bench_next(state)) > 0)
 		for (int64_t i = 0; i < n; i++)
 			if (!run_once(workload, scheduler, state))
@@ -189,16 +193,25 @@ static void add_rows(const struct bench_workload *workload, const struct bench_c
 		jd_bench_arg(bench, contender->workers());
 		return;
 	}
-#define ROW_ARG(workers) jd_bench_arg(bench, workers);
-	BENCH_WORKERS(ROW_ARG)
-#undef ROW_ARG
+	unsigned workers[BENCH_WORKERS_MAX];
+	size_t count = bench_workers(workers);
+
+	for (size_t i = 0; i < count; i++)
+		jd_bench_arg(bench, workers[i]);
 }
 
 void bench_workload_add(const struct bench_workload *workload)
 {
+	static const struct bench_contender *const contenders[] = {
+#define CONTENDER_ROWS(name) &c_##name,
+		BENCH_CONTENDERS(CONTENDER_ROWS)
+#undef CONTENDER_ROWS
+	};
+
 	if (workload->serial)
 		add_rows(workload, NULL);
-#define CONTENDER_ROWS(name) add_rows(workload, &c_##name);
-	BENCH_CONTENDERS(CONTENDER_ROWS)
-#undef CONTENDER_ROWS
+	for (size_t i = 0; i < sizeof(contenders) / sizeof(contenders[0]); i++)
+		if ((workload->simulate || !contenders[i]->simulated) &&
+		    (contenders[i]->forks || !workload->forks))
+			add_rows(workload, contenders[i]);
 }

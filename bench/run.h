@@ -9,20 +9,19 @@
 
 struct jd_bench_state;
 
-/* The numbers of workers that a row is made for. */
-#define BENCH_WORKERS(X) X(1) X(2)
-
 /*
  * One workload. It makes the row NAME/serial/1 if it has a serial form, and a row
- * NAME/CONTENDER/WORKERS for each contender and number of workers. Every function is called on the
- * thread that measures; NULL means nothing to do.
+ * NAME/CONTENDER/WORKERS for each contender and number of workers (workers.h). Every function is
+ * called on the thread that measures; NULL means nothing to do.
  */
 struct bench_workload {
 	const char *name;
 	double ops;    /* operations of one run, for ns_per_op */
-	int64_t runs;  /* in one measurement */
+	int64_t runs;  /* in one measurement; when several, one more before, not measured */
 	void *data;    /* handed to all functions */
 	bool own_time; /* what was measured is not the whole run: report adds the time */
+	bool forks;    /* has rows only of contenders on which forked frames are stolen */
+	bool simulate; /* makes sense in virtual time on one thread: has rows of such contenders */
 
 	/* Before the first run; not measured. False: it has called jd_bench_fail or _skip. */
 	bool (*setup)(void *data, struct jd_bench_state *state);
@@ -78,9 +77,11 @@ struct bench_contender {
 	jd_status (*make)(unsigned workers, struct jd_scheduler **scheduler);
 	/* NULL, or how many workers it always has: then that is its only row. */
 	unsigned (*workers)(void);
+	bool forks;     /* idle workers take forked frames */
+	bool simulated; /* one thread, virtual time: only for workloads that allow it */
 };
 
-#define BENCH_CONTENDERS(X) X(gcd) X(ws)
+#define BENCH_CONTENDERS(X) X(ws) X(mutex) X(gcd) X(test)
 
 #define BENCH_CONTENDER_DECLARE(name) extern const struct bench_contender c_##name;
 BENCH_CONTENDERS(BENCH_CONTENDER_DECLARE)

@@ -1,0 +1,26 @@
+/* workers.h - for how many workers a program makes rows. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JD_BENCH_WORKERS_H
+#define JD_BENCH_WORKERS_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+	BENCH_WORKERS_MAX = 16
+};
+
+/*
+ * Fills list with what the environment variable JD_BENCH_WORKERS says ("1,2,8"), or with 1 and 2,
+ * and returns how many there are. What is no number, and what is too much, is left out.
+ */
+size_t bench_workers(unsigned list[BENCH_WORKERS_MAX]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+# main.py - the command line behind scripts/bench: chooses rows, runs them, writes the report.
+# SPDX-License-Identifier: Apache-2.0
+"""main.py BUILD_BENCH_FOLDER [OPTIONS] | compare A B [OPTIONS]
+
+Exit status: 0; 1 when a row failed or, for compare, something got slower; 2 when the command line
+is wrong or no row matches.
+"""
+import argparse
+import os
+import re
+import sys
+from typing import Dict, List, Tuple
+
+import compare
+import machine
+import page
+import results
+import runner
+import tables
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+QUICK_REPETITIONS, FULL_REPETITIONS = 5, 10
+QUICK_BUDGET_S = 160.0
+
+
+def numbers(text: str) -> Tuple[int, ...]:
+    values = tuple(int(x) for x in text.split(","))
+    if min(values) < 1:
+        raise ValueError
+    return values
+
+
+def words(text: str) -> Tuple[str, ...]:
+    return tuple(x for x in text.split(",") if x)
+
+
+def pattern(text: str) -> str:
+    try:
+        re.compile(text[text.startswith("-"):])
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"not a regular expression: {error}")
+    return text
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="scripts/bench", description="Run the benchmarks.",
+                                epilog="scripts/bench compare A B: see scripts/bench compare -h")
+    p.add_argument("--full", action="store_true",
+                   help=f"{FULL_REPETITIONS} repetitions, however long they take; without it as "
+                   f"many as fit into {QUICK_BUDGET_S:.0f} s, at most {QUICK_REPETITIONS}")
+    p.add_argument("--filter", default="", type=pattern, metavar="REGEX",
+                   help="rows whose name contains a match; '=-REGEX': the others")
+    p.add_argument("--contenders", default=(), type=words, metavar="A,B",
+                   help="only these, for example ws,tbb")
+    p.add_argument("--workers", default=(), type=numbers, metavar="N,M",
+                   help="only these numbers of workers")
+    p.add_argument("--repetitions", type=int, metavar="N", help="measure every row N times")
+    p.add_argument("--json", metavar="FILE", help="also write the results there")
+    p.add_argument("--out", default="report", metavar="FOLDER", help="of the report (%(default)s)")
+    p.add_argument("--no-report", action="store_true", help="only print the tables")
+    p.add_argument("--list", action="store_true", help="print the names of the rows and stop")
+    return p
+
+
+def read_lines(path: str) -> List[str]:
+    return [line for line in machine.read(path).splitlines() if line]
+
+
+def absent_contenders(folder: str, broken: Dict[str, str]) -> Dict[str, str]:
+    """{contender: why it is not there}: found at build time, and programs that do not start."""
+    absent = dict(line.split(": ", 1) for line in read_lines(os.path.join(folder, "absent.txt")))
+    return {**absent, **broken}
+
+
+def build_context(recording: runner.Recording, options: argparse.Namespace,
+                  absent: Dict[str, str]) -> Dict[str, object]:
+    context = {**recording.context, **machine.facts(ROOT)}
+    context["command"] = " ".join(["scripts/bench", *sys.argv[2:]])
+    context["profile"] = "full" if options.full else "quick"
+    if absent:
+        context["absent_contenders"] = absent
+    return context
+
+
+def judge(context: Dict[str, object], entries: List[Dict[str, object]], load: float) -> List[str]:
+    """All that spoils these measurements. load: before the first of them."""
+    def total(key: str) -> float:
+        return sum(float(e.get(key, 0)) for e in entries)
+
+    return (machine.warnings_before({**context, "load_1m": load})
+            + machine.warnings_after(total("steal_s"), total("throttled_s"), int(total("heat")),
+                                     total("other_cpu_s"), total("elapsed_s")))
+
+
+def write_report(folder: str, context: Dict[str, object], recording: runner.Recording) -> None:
+    latencies = os.path.join(folder, "latency")
+    os.makedirs(latencies, exist_ok=True)
+    for old in os.listdir(latencies):
+        if old.endswith(".hgrm"):
+            os.unlink(os.path.join(latencies, old))
+    results.write_json(os.path.join(folder, "results.json"), context, recording.entries)
+    results.write_csv(os.path.join(folder, "results.csv"), recording.entries)
+    for name, histogram in recording.histograms.items():
+        results.write_hgrm(os.path.join(latencies, results.file_name(name) + ".hgrm"), histogram)
+    page.write(os.path.join(folder, "index.html"), context, recording)
+
+
+def default_workers(full: bool) -> Tuple[int, ...]:
+    """One worker and all CPUs, and two where there are; full: all powers of two between."""
+    cpus = machine.allowed_cpus()
+    between = [2 ** i for i in range(1, 11 if full else 2) if 2 ** i < cpus]
+    return tuple(sorted({1, cpus, *between}))
+
+
+def measure(folder: str, options: argparse.Namespace) -> int:
+    options.workers = options.workers or default_workers(options.full)
+    wanted = runner.Wanted(options.filter, options.contenders, options.workers)
+    rows, broken = runner.list_rows(read_lines(os.path.join(folder, "list.txt")), wanted)
+    absent = absent_contenders(folder, broken)
+    for name, reason in absent.items():
+        print(f"absent: {name}: {reason}", file=sys.stderr)
+    if not rows:
+        print(f"no row matches '{options.filter}'", file=sys.stderr)
+        return 2
+    if options.list:
+        print("\n".join(row.name for row in rows))
+        return 0
+    facts = machine.facts(ROOT)
+    print(f"{machine.describe(facts)}; {len(rows)} rows", file=sys.stderr)
+    for warning in machine.warnings_before(facts):
+        print(f"warning: {warning}", file=sys.stderr)
+
+    default = FULL_REPETITIONS if options.full else QUICK_REPETITIONS
+    budget = None if options.full or options.repetitions else QUICK_BUDGET_S
+    recording = runner.run(rows, options.repetitions or default, options.workers, budget)
+    context = build_context(recording, options, absent)
+    context["warnings"] = judge(context, recording.entries, facts["load_1m"])
+    return present(context, recording, options)
+
+
+def present(context: Dict[str, object], recording: runner.Recording,
+            options: argparse.Namespace) -> int:
+    figures = results.figures(recording.entries)
+    print(tables.all_text(figures))
+    for warning in context["warnings"]:
+        print(f"warning: {warning}")
+    if options.json:
+        results.write_json(options.json, context, recording.entries)
+    if not options.no_report:
+        write_report(options.out, context, recording)
+        print(f"report: {os.path.join(options.out, 'index.html')}")
+    failed = [f for f in figures if f.error and not results.is_skipped(f)]
+    for figure in failed:
+        print(f"FAILED: {figure.name}: {figure.error}")
+    return 1 if failed else 0
+
+
+def main() -> int:
+    folder, arguments = sys.argv[1], sys.argv[2:]
+    if arguments[:1] == ["compare"]:
+        return compare.main(arguments[1:])
+    return measure(folder, parser().parse_args(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
