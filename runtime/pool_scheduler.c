@@ -7,24 +7,25 @@
 #include "runtime/main_loop.h"
 #include "runtime/memory.h"
 #include "runtime/parked.h"
+#include "runtime/pool_queue.h"
 #include "runtime/runnable.h"
 #include "runtime/thread_pool.h"
 #include "runtime/timer_driver.h"
 #include "runtime/tuning.h"
 
 /*
- * The gate is one word: how many runnables the pool has, from before submit until they have
- * returned, and how far the life of the scheduler has come. Admission is one increment whose
- * result tells both: either shutdown sees it and waits, or it is refused. (A refused one shows up
- * in the count for a moment; its caller holds a reference.)
+ * The gate is one word: how much the pool owes us, from before a runnable is queued until its call
+ * has returned, and how far the life of the scheduler has come. Admission is one
+ * increment whose result tells both: either shutdown sees it and waits, or it is refused. (A
+ * refused one shows up in the count for a moment; its caller holds a reference.)
  *
  * Whoever leaves touches nothing of the scheduler afterwards: the thread that shuts it down sleeps
  * on the gate itself, and waking it needs the address only.
  */
 #define GATE_CLOSED 1u        /* admitted work goes on */
 #define GATE_STOPPED 2u       /* shutdown has begun; CLOSED is set too */
-#define GATE_ONE 4u           /* one runnable */
-#define GATE_FULL 0x80000000u /* half of what the count can hold: 2^29 runnables */
+#define GATE_ONE 4u           /* one call */
+#define GATE_FULL 0x80000000u /* half of what the count can hold: 2^29 calls */
 
 /* Access: I immutable after new, A any thread, atomic, L alarm_lock. */
 struct jd_pool_scheduler {
@@ -38,14 +39,25 @@ struct jd_pool_scheduler {
 	struct jd_parked_list parked;
 	struct jd_timer_driver timers;
 	struct jd_lock alarm_lock;
-	uint64_t alarm_ns;                       /* L: what the pool's alarm is set to */
-	bool alarm_off;                          /* L: it is not set any more */
-	struct jd_injector rest;                 /* A: came up when shutdown had begun */
+	uint64_t alarm_ns; /* L: what the pool's alarm is set to */
+	bool alarm_off;    /* L: it is not set any more */
+	struct jd_pool_queue queue;
 	JD_CACHE_ALIGNED _Atomic(uint32_t) gate; /* A */
 };
 
-/* The scheduler whose runnable or alarm the calling thread is in. */
-static _Thread_local struct jd_pool_scheduler *current;
+/* What the calling thread is in: a call of the pool, an alarm, a stand-in's life. */
+struct pool_frame {
+	struct jd_pool_scheduler *ps;
+	void *call; /* the pool's, for sleeps; NULL: none */
+	bool stand_in;
+};
+
+static _Thread_local const struct pool_frame *current;
+
+static bool in_frame_of(const struct jd_pool_scheduler *ps)
+{
+	return current && current->ps == ps;
+}
 
 static struct jd_pool_scheduler *pool_of(struct jd_scheduler *base)
 {
@@ -56,7 +68,7 @@ static struct jd_pool_scheduler *pool_of(struct jd_scheduler *base)
 
 static void leave(struct jd_pool_scheduler *ps)
 {
-	/* order: (G1) release - what the runnable did; pairs with (G2). */
+	/* order: (G1) release - what the call did; pairs with (G2). */
 	uint32_t old = atomic_fetch_sub_explicit(&ps->gate, GATE_ONE, memory_order_release);
 
 	if (old == (GATE_ONE | GATE_CLOSED | GATE_STOPPED))
@@ -93,7 +105,7 @@ static bool shut(struct jd_pool_scheduler *ps, uint32_t flags)
 static void wait_until_empty(struct jd_pool_scheduler *ps)
 {
 	for (;;) {
-		/* order: (G2) acquire - what the runnables did; pairs with (G1). */
+		/* order: (G2) acquire - what the calls did; pairs with (G1). */
 		uint32_t gate = atomic_load_explicit(&ps->gate, memory_order_acquire);
 
 		if (gate < GATE_ONE)
@@ -117,12 +129,18 @@ static bool admits(const struct jd_pool_scheduler *ps, const struct jd_runnable 
 
 static jd_status submit(struct jd_pool_scheduler *ps, struct jd_runnable *runnable, uint32_t refuse)
 {
+	const struct jd_pool_ops *ops = ps->pool->ops;
 	jd_status status = enter(ps, refuse);
 
 	if (status != JD_OK)
 		return status;
+	if (ops->call) {
+		jd_pool_queue_push(&ps->queue, runnable);
+		ops->call(ps->pool);
+		return JD_OK;
+	}
 	jd_runnable_mark(runnable);
-	status = ps->pool->ops->submit(ps->pool, runnable);
+	status = ops->submit(ps->pool, runnable);
 	if (status != JD_OK) {
 		jd_runnable_unmark(runnable);
 		leave(ps);
@@ -130,18 +148,34 @@ static jd_status submit(struct jd_pool_scheduler *ps, struct jd_runnable *runnab
 	return status;
 }
 
+static void run_on_pool(struct jd_pool_scheduler *ps, struct jd_runnable *runnable, void *call)
+{
+	const struct pool_frame frame = {.ps = ps, .call = call}, *outer = current;
+
+	current = &frame;
+	jd_runnable_run(runnable, NULL);
+	current = outer;
+}
+
+void jd_pool_scheduler_call(struct jd_pool *pool, void *call)
+{
+	struct jd_pool_scheduler *ps = pool_of(pool->scheduler);
+	struct jd_runnable *runnable = jd_pool_queue_take(&ps->queue);
+
+	if (runnable)
+		run_on_pool(ps, runnable, call);
+	leave(ps);
+}
+
 void jd_pool_scheduler_run(struct jd_pool *pool, struct jd_runnable *runnable)
 {
-	struct jd_pool_scheduler *ps = pool_of(pool->scheduler), *outer = current;
+	struct jd_pool_scheduler *ps = pool_of(pool->scheduler);
 
 	jd_runnable_unmark(runnable);
-	if (JD_UNLIKELY(gate_of(ps) & GATE_STOPPED)) {
-		jd_injector_push(&ps->rest, runnable);
-	} else {
-		current = ps;
-		jd_runnable_run(runnable, NULL);
-		current = outer;
-	}
+	if (JD_UNLIKELY(gate_of(ps) & GATE_STOPPED))
+		jd_pool_queue_push(&ps->queue, runnable);
+	else
+		run_on_pool(ps, runnable, NULL);
 	leave(ps);
 }
 
@@ -207,19 +241,19 @@ static void fire(struct jd_pool_scheduler *ps, struct jd_runnable *runnable)
 		status = submit(ps, runnable, GATE_STOPPED);
 	if (status == JD_ECLOSED)
 		jd_runnable_cancel(runnable);
-	else if (status !=
-		 JD_OK) /* inline; or the pool is out of memory: then better here than not */
+	else if (status != JD_OK) /* inline; or 2^29 calls are owed: then better here than not */
 		jd_runnable_run(runnable, NULL);
 }
 
 void jd_pool_scheduler_alarm(struct jd_pool *pool)
 {
-	struct jd_pool_scheduler *ps = pool_of(pool->scheduler), *outer = current;
+	struct jd_pool_scheduler *ps = pool_of(pool->scheduler);
+	const struct pool_frame frame = {.ps = ps}, *outer = current;
 	uint64_t now = jd_clock_now();
 	struct jd_runnable *r;
 
 	forget_alarm(ps, false);
-	current = ps;
+	current = &frame;
 	while ((r = jd_timer_driver_claim(&ps->timers, now)) != NULL)
 		fire(ps, r);
 	current = outer;
@@ -248,36 +282,77 @@ static jd_status ps_cancel_timer(struct jd_scheduler *base, struct jd_timer *tim
 
 /* --- Waiting -------------------------------------------------------------------------------- */
 
-/* The calling thread is in a runnable of this scheduler, other than a foreground one. */
-static bool is_inside(const struct jd_pool_scheduler *ps)
+/* A thread of ours that takes the place of one that sleeps. Owned by the job it is. */
+struct stand_in {
+	struct jd_runnable base;
+	struct jd_pool_scheduler *ps;
+};
+
+static void stand_in_run(struct jd_runnable *runnable, struct jd_worker *worker)
 {
-	return current == ps || (jd_pool_self && jd_pool_self->pool == &ps->blocking);
+	struct stand_in *self = jd_container_of(runnable, struct stand_in, base);
+	const struct pool_frame frame = {.ps = self->ps, .stand_in = true};
+
+	(void)worker;
+	jd_memory_delete(frame.ps->base.allocator, self, struct stand_in);
+	current = &frame;
+	while ((runnable = jd_pool_queue_wait(&frame.ps->queue)) != NULL)
+		jd_runnable_run(runnable, NULL);
+	current = NULL;
 }
 
-/* A thread of the pool sleeps. */
+static jd_status start_stand_in(struct jd_pool_scheduler *ps)
+{
+	/* Started at once or not at all, so nobody cancels it. */
+	static const struct jd_runnable_ops ops = {.run = stand_in_run};
+	struct stand_in *self = jd_memory_new(ps->base.allocator, struct stand_in);
+
+	if (!self)
+		return JD_ENOMEM;
+	*self = (struct stand_in){JD_RUNNABLE_INIT(&ops), ps};
+	jd_status status = jd_thread_pool_submit_now(&ps->blocking, &self->base);
+
+	if (status != JD_OK)
+		jd_memory_delete(ps->base.allocator, self, struct stand_in);
+	return status;
+}
+
+/* A thread that runs what is queued sleeps: another one stands in, if the queue is ours. */
 static jd_status park_inside(struct jd_pool_scheduler *ps, struct jd_parker *parker,
 			     uint64_t deadline_ns)
 {
 	const struct jd_pool_ops *ops = ps->pool->ops;
+	bool stand_in = current->stand_in;
 	jd_status status = JD_OK;
 
 	if (jd_parker_try(parker))
 		return JD_OK;
-	if (ops->sleeps)
-		status = ops->sleeps(ps->pool);
-	if (status != JD_OK)
-		return status;
-	status = jd_parked_sleep(&ps->parked, parker, deadline_ns);
-	if (ops->woke)
-		ops->woke(ps->pool);
+	if (!ops->call)
+		return jd_parked_sleep(&ps->parked, parker, deadline_ns);
+	if (jd_pool_queue_sleeps(&ps->queue, stand_in))
+		status = start_stand_in(ps);
+	bool failed = status != JD_OK;
+
+	if (!failed) {
+		if (ops->sleeps && current->call)
+			ops->sleeps(ps->pool, current->call);
+		status = jd_parked_sleep(&ps->parked, parker, deadline_ns);
+	}
+	jd_pool_queue_woke(&ps->queue, stand_in, failed);
 	return status;
+}
+
+/* The calling thread is in a runnable of this scheduler, other than a foreground one. */
+static bool is_inside(const struct jd_pool_scheduler *ps)
+{
+	return in_frame_of(ps) || (jd_pool_self && jd_pool_self->pool == &ps->blocking);
 }
 
 static jd_status ps_park(struct jd_scheduler *base, struct jd_parker *parker, uint64_t deadline_ns)
 {
 	struct jd_pool_scheduler *ps = pool_of(base);
 
-	if (current == ps)
+	if (in_frame_of(ps))
 		return park_inside(ps, parker, deadline_ns);
 	if (is_inside(ps))
 		return jd_parked_sleep(&ps->parked, parker, deadline_ns);
@@ -343,8 +418,9 @@ static jd_status shutdown_check(struct jd_pool_scheduler *ps)
 /*
  * The steps:
  *  1. Every schedule call is refused from now on, by the gate or by a queue that is closed.
- *  2. Calls that wait in park get JD_ECLOSED. What the pool still has comes up and is put aside;
- *     what runs returns; then the gate is empty. Blocking jobs return, their threads end.
+ *  2. Calls that wait in park get JD_ECLOSED. What runs returns; what the pool still calls finds
+ *     nothing, or comes back to the queue; then the gate is empty. Blocking jobs and stand-ins
+ *     return, their threads end.
  *  3. The alarm is off. From here on this thread is alone with the queues.
  *  4. Timers are cancelled first, one by one: tasks that are dropped below may hold some of them,
  *     and must find each of them either armed or already let go.
@@ -363,6 +439,7 @@ static jd_status ps_shutdown(struct jd_scheduler *base)
 	struct jd_runnable *blocking = jd_thread_pool_close(&ps->blocking);
 	struct jd_runnable *foreground = jd_main_loop_close(&ps->main);
 
+	jd_pool_queue_stop(&ps->queue);
 	jd_parked_stop(&ps->parked);
 	wait_until_empty(ps);
 	jd_thread_pool_join(&ps->blocking);
@@ -371,7 +448,7 @@ static jd_status ps_shutdown(struct jd_scheduler *base)
 
 	while ((runnable = jd_timer_driver_close(&ps->timers)) != NULL)
 		jd_runnable_cancel(runnable);
-	jd_runnable_cancel_list(jd_injector_take(&ps->rest));
+	jd_runnable_cancel_list(jd_pool_queue_close(&ps->queue));
 	jd_runnable_cancel_list(blocking);
 	jd_runnable_cancel_list(foreground);
 	jd_scheduler_cancel_tasks(base);
@@ -449,15 +526,15 @@ static jd_status ps_init(struct jd_pool_scheduler *ps, struct jd_pool *pool,
 			    options->blocking_max ? options->blocking_max : JD_POOL_BLOCKING_MAX);
 	jd_timer_driver_init(&ps->timers, allocator, jd_clock_now());
 	ps->alarm_ns = JD_NEVER;
-	jd_injector_init(&ps->rest);
+	jd_pool_queue_init(&ps->queue);
 	atomic_init(&ps->gate, 0);
 	return ps->base.num_cpus ? JD_OK : JD_ENOMEM;
 }
 
 static bool pool_complete(const struct jd_pool *pool)
 {
-	return pool && pool->ops && pool->ops->name && pool->ops->submit && pool->ops->set_alarm &&
-	       pool->ops->stop && pool->ops->free;
+	return pool && pool->ops && pool->ops->name && !pool->ops->call != !pool->ops->submit &&
+	       pool->ops->set_alarm && pool->ops->stop && pool->ops->free;
 }
 
 jd_status jd_pool_scheduler_new(struct jd_pool *pool, const struct jd_pool_options *options,

@@ -16,8 +16,9 @@ JD_BEGIN_DECLS
 
 /* --- Grand Central Dispatch -----------------------------------------------------------------
  * Work runs on a global queue of libdispatch, which decides how many threads there are. A task
- * that waits (jd_block, a park) holds its thread; libdispatch adds others, on Linux about one a
- * second, up to a limit of its own (255 threads). So let tasks await rather than block.
+ * that waits (jd_block, a park) sleeps on its thread; one of our own stands in for that thread, as
+ * libdispatch would take a second to add one, and has a limit (255 threads). A task that blocks in
+ * any other way has only libdispatch's help: use jd_spawn_blocking.
  *
  * The first scheduler of the process loads libdispatch (on Apple it is there), which then stays
  * with its threads until the process ends. It must not be used in a child after fork. */

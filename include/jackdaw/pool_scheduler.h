@@ -9,24 +9,35 @@
 JD_BEGIN_DECLS
 
 /*
- * For a pool that can do two things: run something soon, and call at an instant. What else a
+ * For a pool that can do two things: call us soon, and call us at an instant. What else a
  * scheduler promises, and pools mostly do not, is kept on this side:
  *  - timers with a real cancel: a wheel of our own; the pool sees one alarm, the next deadline;
- *  - foreground sessions: the main loop (main_loop.h);
  *  - blocking work: threads of our own, so that it does not hold threads of the pool;
+ *  - foreground sessions: the main loop (main_loop.h);
  *  - close and shutdown, with everything run or cancelled exactly once.
  *
- * The way of a runnable costs one atomic increment, submit, one load, run, one decrement; nothing
- * is allocated here.
+ * It can be asked in two ways, and fills in one of call and submit:
+ *  - call: runnables wait in a queue of ours, the pool calls us once for each, and each call runs
+ *    the oldest. When a task waits (jd_block, a park), a thread of our own stands in for the thread
+ *    of the pool that sleeps, so waiting tasks hold up nobody, however slowly the pool grows.
+ *  - submit: the pool has a queue that takes our runnables. That saves two atomic operations and a
+ *    short lock, but what the pool has got only the pool can run: a task that waits holds its
+ *    thread, and how soon that is made up for is the pool's matter.
  *
- * A task that waits in jd_block or a park sleeps and holds its thread of the pool meanwhile. How
- * soon the pool makes up for that is the pool's matter.
+ * Nothing is allocated here on the way of a runnable.
  */
 struct jd_pool;
 
 struct jd_pool_ops {
 	/* Of the scheduler ("gcd"); static. */
 	const char *name;
+
+	/*
+	 * Have a thread of the pool call jd_pool_scheduler_call(self) once more, soon, and not from
+	 * inside this call. It cannot fail, and what is asked for at once may be a million calls:
+	 * a pool that needs memory for each waits until it has some.
+	 */
+	void (*call)(struct jd_pool *self);
 
 	/*
 	 * Have a thread of the pool call jd_pool_scheduler_run(self, runnable), soon, once, and not
@@ -43,16 +54,14 @@ struct jd_pool_ops {
 	void (*set_alarm)(struct jd_pool *self, uint64_t deadline_ns);
 
 	/*
-	 * The calling thread of the pool is about to sleep in a park, perhaps for long: another one
-	 * should take its place until woke. An error (JD_EAGAIN, JD_ENOMEM) ends the park with it.
-	 * Both may be NULL when the pool notices by itself, or has no use for it.
+	 * The thread that is in this jd_pool_scheduler_call will sleep, perhaps for long: for pools
+	 * that others use too and that can be told so. May be NULL.
 	 */
-	jd_status (*sleeps)(struct jd_pool *self);
-	void (*woke)(struct jd_pool *self);
+	void (*sleeps)(struct jd_pool *self, void *call);
 
 	/*
-	 * Blocks until no alarm is running, and none will. All runnables have returned by then, and
-	 * nothing is submitted or set any more. Called once, by the thread that shuts down.
+	 * Blocks until no alarm is running, and none will. Nothing of ours runs in the pool any
+	 * more, and nothing is asked for or set. Called once, by the thread that shuts down.
 	 */
 	void (*stop)(struct jd_pool *self);
 
@@ -91,7 +100,10 @@ JD_API JD_MUST_CHECK jd_status jd_pool_scheduler_new(struct jd_pool *pool,
 						     const struct jd_pool_options *options,
 						     struct jd_scheduler **scheduler);
 
-/* What a thread of the pool calls: runs it, or puts it aside when shutdown has begun. */
+/* What a thread of the pool calls, once for each ops->call. call is handed to sleeps. */
+JD_API void jd_pool_scheduler_call(struct jd_pool *pool, void *call);
+
+/* What a thread of the pool calls, once for each ops->submit. */
 JD_API void jd_pool_scheduler_run(struct jd_pool *pool, struct jd_runnable *runnable);
 
 /* What the alarm calls. */

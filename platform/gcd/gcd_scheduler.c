@@ -30,9 +30,10 @@
 #include "platform/platform.h"
 
 /*
- * libdispatch is not instrumented. So ThreadSanitizer is told what it orders (what came before a
- * call of dispatch_async_f or dispatch_source_set_timer happens before the callback), and that the
- * memory it takes during our calls is its own business: all it sees of that are malloc and free.
+ * libdispatch is not instrumented. So ThreadSanitizer is told what it orders (what came before the
+ * first call of dispatch_async_f or dispatch_source_set_timer happens before the callback), and
+ * that the memory it takes during our calls is its own business: all it sees of that are malloc and
+ * free.
  */
 #if defined(__SANITIZE_THREAD__)
 #define GCD_TSAN 1
@@ -46,13 +47,14 @@
 void AnnotateIgnoreWritesBegin(const char *file, int line);
 void AnnotateIgnoreWritesEnd(const char *file, int line);
 #define GCD_TAKES_OVER(object) __tsan_acquire(object)
-#define GCD_HANDS_OVER(object) \
-	(__tsan_release(object), AnnotateIgnoreWritesBegin(__FILE__, __LINE__))
-#define GCD_HANDED_OVER() AnnotateIgnoreWritesEnd(__FILE__, __LINE__)
+#define GCD_HANDS_OVER(object) __tsan_release(object)
+#define GCD_BEGIN() AnnotateIgnoreWritesBegin(__FILE__, __LINE__)
+#define GCD_END() AnnotateIgnoreWritesEnd(__FILE__, __LINE__)
 #else
 #define GCD_TAKES_OVER(object) ((void)(object))
 #define GCD_HANDS_OVER(object) ((void)(object))
-#define GCD_HANDED_OVER() ((void)0)
+#define GCD_BEGIN() ((void)0)
+#define GCD_END() ((void)0)
 #endif
 
 /* Foreground work in one turn of the main queue, so that what else is there gets its turn. */
@@ -158,20 +160,20 @@ static struct gcd_pool *gcd_of(struct jd_pool *base)
 
 static void run(void *arg)
 {
-	struct jd_runnable *runnable = arg;
+	struct gcd_pool *self = arg;
 
-	GCD_TAKES_OVER(runnable);
-	jd_pool_scheduler_run((struct jd_pool *)(void *)runnable->next, runnable);
+	GCD_TAKES_OVER(self);
+	jd_pool_scheduler_call(&self->base, NULL);
 }
 
-static jd_status gcd_submit(struct jd_pool *base, struct jd_runnable *runnable)
+/* libdispatch carries one pointer, which is all there is to carry. */
+static void gcd_call(struct jd_pool *base)
 {
-	/* libdispatch carries one pointer, so that is where the way back is. */
-	runnable->next = (struct jd_runnable *)(void *)base;
-	GCD_HANDS_OVER(runnable);
-	gcd.dispatch_async_f(gcd_of(base)->workers, runnable, run);
-	GCD_HANDED_OVER();
-	return JD_OK;
+	struct gcd_pool *self = gcd_of(base);
+
+	GCD_BEGIN();
+	gcd.dispatch_async_f(self->workers, self, run);
+	GCD_END();
 }
 
 static void alarm_fired(void *arg)
@@ -201,9 +203,9 @@ static void gcd_set_alarm(struct jd_pool *base, uint64_t deadline_ns)
 	dispatch_time_t start = gcd.dispatch_time(
 		DISPATCH_TIME_NOW, (int64_t)(delay < INT64_MAX / 4 ? delay : INT64_MAX / 4));
 
-	GCD_HANDS_OVER(self);
+	GCD_BEGIN();
 	gcd.dispatch_source_set_timer(self->alarm, start, DISPATCH_TIME_FOREVER, 0);
-	GCD_HANDED_OVER();
+	GCD_END();
 }
 
 static void gcd_stop(struct jd_pool *base)
@@ -214,9 +216,9 @@ static void gcd_stop(struct jd_pool *base)
 		gcd.dispatch_source_cancel(self->foreground);
 	if (!self->alarm)
 		return;
-	GCD_HANDS_OVER(self);
+	GCD_BEGIN();
 	gcd.dispatch_source_cancel(self->alarm);
-	GCD_HANDED_OVER();
+	GCD_END();
 	/* order: (D2) acquire - the alarms that were; pairs with (D1). */
 	while (!atomic_load_explicit(&self->alarm_gone, memory_order_acquire))
 		jd_futex_wait(&self->alarm_gone, 0, JD_NEVER);
@@ -305,7 +307,7 @@ static jd_status make_alarm(struct gcd_pool *self)
 
 static const struct jd_pool_ops gcd_ops = {
 	.name = "gcd",
-	.submit = gcd_submit,
+	.call = gcd_call,
 	.set_alarm = gcd_set_alarm,
 	.stop = gcd_stop,
 	.free = gcd_free,
@@ -361,10 +363,11 @@ jd_status jd_gcd_scheduler_new(const struct jd_gcd_options *options,
 		return status;
 	}
 	GCD_HANDS_OVER(self);
+	GCD_BEGIN();
 	status = make_alarm(self);
 	if (status == JD_OK && options->main_queue)
 		status = serve_main_queue(self);
-	GCD_HANDED_OVER();
+	GCD_END();
 	if (status != JD_OK)
 		jd_scheduler_destroy(self->base.scheduler);
 	return status;

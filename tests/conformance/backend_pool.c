@@ -10,18 +10,15 @@
 
 #include "tests/conformance/backend.h"
 
-/* Threads that do not sleep in a park. */
 #define WIDTH 4u
 
 struct pool {
 	struct jd_pool base;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct jd_runnable *head; /* L: oldest */
-	struct jd_runnable **tail;
+	uint64_t owed;     /* L: calls */
 	uint64_t alarm_ns; /* L */
 	unsigned threads;  /* L */
-	unsigned sleeping; /* L: of these, in a park */
 	bool stopped;      /* L */
 };
 
@@ -30,17 +27,14 @@ static struct pool *pool_of(struct jd_pool *base)
 	return jd_container_of(base, struct pool, base);
 }
 
-static jd_status pool_submit(struct jd_pool *base, struct jd_runnable *runnable)
+static void pool_call(struct jd_pool *base)
 {
 	struct pool *pool = pool_of(base);
 
 	pthread_mutex_lock(&pool->lock);
-	runnable->next = NULL;
-	*pool->tail = runnable;
-	pool->tail = &runnable->next;
+	pool->owed++;
 	pthread_cond_signal(&pool->changed);
 	pthread_mutex_unlock(&pool->lock);
-	return JD_OK;
 }
 
 static void pool_set_alarm(struct jd_pool *base, uint64_t deadline_ns)
@@ -77,20 +71,16 @@ static void *worker(void *arg)
 	struct pool *pool = arg;
 
 	pthread_mutex_lock(&pool->lock);
-	while (!pool->stopped && pool->threads - pool->sleeping <= WIDTH) {
-		struct jd_runnable *runnable = pool->head;
-
+	while (!pool->stopped) {
 		if (pool->alarm_ns != JD_NEVER && jd_now(pool->base.scheduler) >= pool->alarm_ns) {
 			pool->alarm_ns = JD_NEVER;
 			pthread_mutex_unlock(&pool->lock);
 			jd_pool_scheduler_alarm(&pool->base);
 			pthread_mutex_lock(&pool->lock);
-		} else if (runnable) {
-			pool->head = runnable->next;
-			if (!pool->head)
-				pool->tail = &pool->head;
+		} else if (pool->owed) {
+			pool->owed--;
 			pthread_mutex_unlock(&pool->lock);
-			jd_pool_scheduler_run(&pool->base, runnable);
+			jd_pool_scheduler_call(&pool->base, NULL);
 			pthread_mutex_lock(&pool->lock);
 		} else {
 			wait_for_work(pool);
@@ -112,29 +102,6 @@ static jd_status start_thread(struct pool *pool)
 	pthread_detach(thread);
 	pool->threads++;
 	return JD_OK;
-}
-
-static jd_status pool_sleeps(struct jd_pool *base)
-{
-	struct pool *pool = pool_of(base);
-	jd_status status = JD_OK;
-
-	pthread_mutex_lock(&pool->lock);
-	if (pool->threads - ++pool->sleeping < WIDTH)
-		status = start_thread(pool);
-	if (status != JD_OK)
-		pool->sleeping--;
-	pthread_mutex_unlock(&pool->lock);
-	return status;
-}
-
-static void pool_woke(struct jd_pool *base)
-{
-	struct pool *pool = pool_of(base);
-
-	pthread_mutex_lock(&pool->lock);
-	pool->sleeping--;
-	pthread_mutex_unlock(&pool->lock);
 }
 
 static void pool_stop(struct jd_pool *base)
@@ -162,10 +129,8 @@ static jd_status make(const struct conf_options *options, struct jd_scheduler **
 {
 	static const struct jd_pool_ops ops = {
 		.name = "pool",
-		.submit = pool_submit,
+		.call = pool_call,
 		.set_alarm = pool_set_alarm,
-		.sleeps = pool_sleeps,
-		.woke = pool_woke,
 		.stop = pool_stop,
 		.free = pool_free,
 	};
@@ -179,7 +144,6 @@ static jd_status make(const struct conf_options *options, struct jd_scheduler **
 
 	if (pool) {
 		*pool = (struct pool){.base = {.ops = &ops}, .alarm_ns = JD_NEVER};
-		pool->tail = &pool->head;
 		status = jd_pool_scheduler_new(&pool->base, &pool_options, scheduler);
 	}
 	if (status != JD_OK) {
