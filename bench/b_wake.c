@@ -5,16 +5,19 @@
 #include <jackdaw/task.h>
 
 #include "bench/files.h"
+#include "bench/gap.h"
+#include "bench/os/usage.h"
 #include "bench/run.h"
 #include "bench/shim/jd_bench.h"
 #include "platform/platform.h"
 
 enum {
-	WAKE_SAMPLES = 500,
-	WAKE_GAP_US = 500, /* between two: every worker has gone to sleep by then */
+	WAKE_SAMPLES = 3000,
+	WAKE_GAP_US = 1000, /* between two: every worker has gone to sleep by then */
 };
 
 struct wake_data {
+	double cpu_s; /* of all threads, also the one that submits, over all samples and gaps */
 	uint64_t ns[WAKE_SAMPLES];
 };
 
@@ -28,33 +31,16 @@ static void *note_start(void *arg)
 	return NULL;
 }
 
-static jd_status never_poll(struct jd_future *future, struct jd_context *context, void *result)
-{
-	(void)future;
-	(void)context;
-	(void)result;
-	return JD_PENDING;
-}
-
-/* Leaves the scheduler alone for a while: waits for something that does not come. */
-static jd_status gap(struct jd_scheduler *scheduler)
-{
-	static const struct jd_future_ops ops = {.poll = never_poll,
-						 .size = sizeof(struct jd_future)};
-	struct jd_future never = {&ops};
-	jd_status status = jd_block_with_timeout(scheduler, &never, WAKE_GAP_US * JD_US, NULL);
-
-	return status == JD_ETIMEDOUT ? JD_OK : status;
-}
-
 static jd_status wake_run(void *arg, struct jd_scheduler *scheduler)
 {
 	struct wake_data *data = arg;
+	struct bench_usage before, after;
 
+	bench_usage_all(&before);
 	for (int i = 0; i < WAKE_SAMPLES; i++) {
 		struct sample sample = {0};
 		struct jd_task *task;
-		jd_status status = gap(scheduler);
+		jd_status status = bench_gap(scheduler, WAKE_GAP_US * JD_US);
 
 		if (status != JD_OK)
 			return status;
@@ -67,6 +53,8 @@ static jd_status wake_run(void *arg, struct jd_scheduler *scheduler)
 			return status;
 		data->ns[i] = sample.began_ns - start;
 	}
+	bench_usage_all(&after);
+	data->cpu_s = after.cpu_s - before.cpu_s;
 	return JD_OK;
 }
 
@@ -109,6 +97,7 @@ static void wake_report(void *arg, struct jd_bench_state *state)
 	for (size_t i = 0; i < sizeof(percentiles) / sizeof(percentiles[0]); i++)
 		jd_bench_counter(state, percentiles[i].name, (double)data->ns[percentiles[i].index],
 				 JD_BENCH_PLAIN);
+	jd_bench_counter(state, "cpu_ms", data->cpu_s * 1e3, JD_BENCH_PLAIN);
 }
 
 void b_wake(void)

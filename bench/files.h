@@ -17,7 +17,9 @@
 	X(spawn)        \
 	X(inject)       \
 	X(pingpong)     \
+	X(across)       \
 	X(wake)         \
+	X(idle)         \
 	X(test_step)
 
 #define BENCH_DECLARE(name) void b_##name(void);
