@@ -384,36 +384,57 @@ static bool options_valid(const struct jd_task_options *options)
 	return false;
 }
 
-static jd_status task_make(struct jd_scheduler *scheduler, struct jd_future *future,
-			   const struct jd_task_options *options, uint64_t state,
-			   struct jd_task **out)
+static bool spawn_valid(struct jd_scheduler *scheduler, const struct jd_future *future,
+			const struct jd_task_options *options)
 {
-	if (!scheduler || !future || !future->ops || !future->ops->poll || !options ||
-	    future->ops->size < sizeof(*future) || !options_valid(options))
-		return JD_EINVAL;
-	const struct jd_future_ops *ops = future->ops;
+	return scheduler && future && future->ops && future->ops->poll && options &&
+	       future->ops->size >= sizeof(*future) && options_valid(options);
+}
 
-	if (ops->size > SIZE_MAX / 4 || ops->result_size > SIZE_MAX / 4)
-		return JD_ENOMEM;
-	struct jd_task *task = jd_memory_alloc(scheduler->allocator,
-					       jd_task_size(ops->size, ops->result_size),
-					       alignof(max_align_t));
+/* All but the future and its ops. NULL: no memory. */
+static struct jd_task *task_alloc(struct jd_scheduler *scheduler, size_t size, size_t result_size,
+				  const struct jd_task_options *options, uint64_t state)
+{
+	if (size > SIZE_MAX / 4 || result_size > SIZE_MAX / 4)
+		return NULL;
+	struct jd_task *task = jd_memory_alloc(
+		scheduler->allocator, jd_task_size(size, result_size), alignof(max_align_t));
 
 	if (!task)
-		return JD_ENOMEM;
+		return NULL;
 	*task = (struct jd_task){
 		.runnable = JD_RUNNABLE_INIT(&task_runnable_ops),
 		.scheduler = jd_scheduler_retain(scheduler),
-		.ops = ops,
 		.label = options->label,
 		.site = options->site,
 		.kind = (uint8_t)options->kind,
 	};
 	task->runnable.session = options->kind == JD_TASK_FOREGROUND ? options->session : 0;
 	atomic_init(&task->state, state);
-	memcpy(task_future(task), future, ops->size);
-	jd_registry_insert(scheduler->registry, &task->entry);
+	return task;
+}
+
+/* It is complete. */
+static void task_begin(struct jd_task *task)
+{
+	jd_registry_insert(task->scheduler->registry, &task->entry);
 	observe(task, JD_EVENT_SPAWN);
+}
+
+static jd_status task_make(struct jd_scheduler *scheduler, struct jd_future *future,
+			   const struct jd_task_options *options, uint64_t state,
+			   struct jd_task **out)
+{
+	if (!spawn_valid(scheduler, future, options))
+		return JD_EINVAL;
+	const struct jd_future_ops *ops = future->ops;
+	struct jd_task *task = task_alloc(scheduler, ops->size, ops->result_size, options, state);
+
+	if (!task)
+		return JD_ENOMEM;
+	task->ops = ops;
+	memcpy(task_future(task), future, ops->size);
+	task_begin(task);
 	*out = task;
 	return JD_OK;
 }
@@ -431,8 +452,49 @@ jd_status jd_task_new(struct jd_scheduler *scheduler, struct jd_future *future,
 	return status;
 }
 
-/* Undoes task_make for a runnable that no scheduler took: the future stays the caller's. */
-static void task_abandon(struct jd_task *task, bool handle)
+struct jd_task_wrapper *jd_task_get_wrapper(struct jd_task *task)
+{
+	return jd_container_of(task_future(task), struct jd_task_wrapper, base);
+}
+
+struct jd_future *jd_task_wrapped(struct jd_task_wrapper *wrapper, size_t size)
+{
+	return (struct jd_future *)((char *)wrapper + align_up(size));
+}
+
+jd_status jd_task_new_around(struct jd_scheduler *scheduler, const struct jd_task_wrapper *wrapper,
+			     size_t size, struct jd_future *future,
+			     const struct jd_task_options *options, bool handle,
+			     struct jd_task **out)
+{
+	if (!spawn_valid(scheduler, future, options))
+		return JD_EINVAL;
+	const struct jd_future_ops *ops = future->ops;
+	uint64_t state = handle ? JD_TASK_STATE_NEW : JD_TASK_STATE_DETACHED;
+
+	if (ops->size > SIZE_MAX / 4)
+		return JD_ENOMEM;
+	struct jd_task *task = task_alloc(scheduler, align_up(size) + ops->size, ops->result_size,
+					  options, state | JD_TASK_SHARED);
+
+	if (!task)
+		return JD_ENOMEM;
+	struct jd_task_wrapper *w = jd_task_get_wrapper(task);
+
+	memcpy(w, wrapper, size);
+	memcpy(jd_task_wrapped(w, size), future, ops->size);
+	w->ops.drop_result = ops->drop_result;
+	w->ops.size = align_up(size) + ops->size;
+	w->ops.result_size = ops->result_size;
+	w->base.ops = &w->ops;
+	task->ops = &w->ops;
+	task_begin(task);
+	*out = task;
+	return JD_OK;
+}
+
+/* For a runnable that no scheduler took: the future stays the caller's. */
+void jd_task_abandon(struct jd_task *task, bool handle)
 {
 	observe(task, JD_EVENT_FINISH);
 	jd_registry_remove(task->scheduler->registry, &task->entry);
@@ -443,7 +505,7 @@ static void task_abandon(struct jd_task *task, bool handle)
 	task_unref(task);
 }
 
-static jd_status first_schedule(struct jd_task *task)
+jd_status jd_task_first_schedule(struct jd_task *task)
 {
 	switch ((enum jd_task_kind)task->kind) {
 	case JD_TASK_FOREGROUND:
@@ -468,9 +530,9 @@ jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future
 	if (status != JD_OK)
 		return status;
 	/* Without a handle the task may be gone as soon as it is queued. */
-	status = first_schedule(task);
+	status = jd_task_first_schedule(task);
 	if (status != JD_OK)
-		task_abandon(task, out != NULL);
+		jd_task_abandon(task, out != NULL);
 	else if (out)
 		*out = task;
 	return status;

@@ -27,6 +27,36 @@ struct jd_task {
 };
 
 /*
+ * What a future may be wrapped in without an allocation of its own: the wrapper's state lies in
+ * front of the future's, in the task. It polls and drops what is behind it. Its ops are part of the
+ * task, because the size of the whole depends on what is wrapped.
+ */
+struct jd_task_wrapper {
+	struct jd_future base;
+	struct jd_future_ops ops; /* poll and drop; the rest is filled in */
+};
+
+/*
+ * As jd_task_new, for a future in a wrapper of size bytes, which is copied too; handle says whether
+ * anybody will have one. The task is SHARED: whoever keeps the wrapper's drop from returning may
+ * call jd_task_cancel meanwhile. Next comes jd_task_first_schedule, or jd_task_abandon.
+ */
+jd_status jd_task_new_around(struct jd_scheduler *scheduler, const struct jd_task_wrapper *wrapper,
+			     size_t size, struct jd_future *future,
+			     const struct jd_task_options *options, bool handle,
+			     struct jd_task **task);
+
+/* The wrapper in its task, and the future in a wrapper of size bytes. */
+struct jd_task_wrapper *jd_task_get_wrapper(struct jd_task *task);
+struct jd_future *jd_task_wrapped(struct jd_task_wrapper *wrapper, size_t size);
+
+/* Schedules a new task where its kind belongs; errors as of jd_task_spawn. */
+jd_status jd_task_first_schedule(struct jd_task *task);
+
+/* Frees a task that could not be scheduled. The future is not dropped: the caller still has it. */
+void jd_task_abandon(struct jd_task *task, bool handle);
+
+/*
  * Fetches what the end of a task will touch beside it, if the runnable is one. For a scheduler that
  * owns the runnable and has no other thread that starts or ends tasks now.
  */

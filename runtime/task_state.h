@@ -15,6 +15,7 @@
  *             AWAITER    the awaiter slot holds a waker
  *             REGISTERING the owner of the handle is writing the awaiter slot
  *             NOTIFYING  somebody is emptying the awaiter slot
+ *             SHARED     others may cancel the task while it has its future; never changes
  * the rest    the reference count, in units of JD_TASK_REF: the runnable and every waker
  *
  * Who may touch what (the invariants; F is the future, R the result, A the awaiter slot)
@@ -52,11 +53,12 @@ enum {
 	JD_TASK_AWAITER = 1u << 5,
 	JD_TASK_REGISTERING = 1u << 6,
 	JD_TASK_NOTIFYING = 1u << 7,
-	JD_TASK_REF = 1u << 8,
+	JD_TASK_SHARED = 1u << 8,
+	JD_TASK_REF = 1u << 9,
 };
 
 /* More references than this are a leak about to wrap around: the caller aborts. */
-#define JD_TASK_REF_MAX ((uint64_t)JD_TASK_REF << 48)
+#define JD_TASK_REF_MAX ((uint64_t)JD_TASK_REF << 47)
 
 typedef _Atomic(uint64_t) jd_task_state;
 
@@ -144,7 +146,7 @@ static inline bool jd_task_state_runnable(uint64_t s)
 static inline bool jd_task_state_sole(uint64_t s)
 {
 	const uint64_t others = JD_TASK_HANDLE | JD_TASK_AWAITER | JD_TASK_REGISTERING |
-				JD_TASK_NOTIFYING;
+				JD_TASK_NOTIFYING | JD_TASK_SHARED;
 
 	return jd_task_state_refs(s) == 1 && !(s & others);
 }
@@ -212,8 +214,8 @@ static inline uint64_t jd_task_state_complete(jd_task_state *state)
 }
 
 /*
- * Cancel, by the owner of the handle or by one who holds a reference. *was_open tells whether it
- * had any effect.
+ * Cancel, by the owner of the handle, by one who holds a reference, or, of a SHARED task, by one
+ * who keeps the future from going meanwhile. *was_open tells whether it had any effect.
  */
 static inline enum jd_task_next jd_task_state_cancel(jd_task_state *state, bool *was_open)
 {
