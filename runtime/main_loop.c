@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/main_loop.h"
 
+#include "runtime/exec_frame.h"
 #include "runtime/runnable.h"
 
 #include "runtime/parker.h"
@@ -130,10 +131,13 @@ static bool run_one(struct jd_main_loop *loop)
 			continue;
 		}
 		jd_session_id outer = loop->current;
+		struct jd_exec_frame barrier;
 
 		loop->current = r->session;
 		jd_runnable_unmark(r);
+		jd_exec_frame_push_barrier(&barrier);
 		jd_runnable_run(r, NULL);
+		jd_exec_frame_pop(&barrier);
 		loop->current = outer;
 		return true;
 	}

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "runtime/exec_frame.h"
 #include "runtime/main_loop.h"
 #include "runtime/memory.h"
 #include "runtime/parked.h"
@@ -151,9 +152,12 @@ static jd_status submit(struct jd_pool_scheduler *ps, struct jd_runnable *runnab
 static void run_on_pool(struct jd_pool_scheduler *ps, struct jd_runnable *runnable, void *call)
 {
 	const struct pool_frame frame = {.ps = ps, .call = call}, *outer = current;
+	struct jd_exec_frame barrier;
 
 	current = &frame;
+	jd_exec_frame_push_barrier(&barrier);
 	jd_runnable_run(runnable, NULL);
+	jd_exec_frame_pop(&barrier);
 	current = outer;
 }
 

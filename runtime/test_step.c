@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/test_scheduler.h"
 
+#include "runtime/exec_frame.h"
 #include "runtime/parker.h"
 #include "runtime/task.h"
 #include "runtime/tuning.h"
@@ -78,6 +79,7 @@ static void enter(struct jd_test_scheduler *ts, struct jd_runnable *runnable,
 	struct jd_test_session *outer = ts->current;
 	bool outer_main = ts->main;
 	struct jd_runnable_info info;
+	struct jd_exec_frame barrier;
 
 	describe(runnable, &info);
 	jd_test_choice_trace(ts, JD_TEST_TRACE_RUN, info.id);
@@ -85,7 +87,9 @@ static void enter(struct jd_test_scheduler *ts, struct jd_runnable *runnable,
 	ts->current = session;
 	ts->main = session != NULL;
 	ts->depth++;
+	jd_exec_frame_push_barrier(&barrier);
 	jd_runnable_run(runnable, NULL);
+	jd_exec_frame_pop(&barrier);
 	ts->depth--;
 	ts->main = outer_main;
 	ts->current = outer;

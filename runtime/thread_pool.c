@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "runtime/exec_frame.h"
 #include "runtime/memory.h"
 #include "runtime/runnable.h"
 #include "runtime/tuning.h"
@@ -97,8 +98,10 @@ static void thread_main(void *arg)
 	struct jd_thread_pool *pool = self->pool;
 	struct jd_runnable *job = self->first;
 	bool blocking = self->first_blocking;
+	struct jd_exec_frame barrier;
 
 	jd_pool_self = self;
+	jd_exec_frame_push_barrier(&barrier);
 	jd_lock_acquire(&pool->lock);
 	for (;;) {
 		if (job)
@@ -117,6 +120,7 @@ static void thread_main(void *arg)
 	self->next = pool->gone;
 	pool->gone = self;
 	jd_lock_release(&pool->lock);
+	jd_exec_frame_pop(&barrier);
 	jd_pool_self = NULL;
 }
 

@@ -23,6 +23,16 @@
 /* Buckets of a shard at the start, a power of two. Doubles when there are as many tasks. */
 #define JD_REGISTRY_BUCKETS 16
 
+/* Shards of the table of sessions of an execution context, a power of two: a request looks itself
+ * up a few times, tasks never do. */
+#define JD_EXEC_SHARDS 16
+
+/* Buckets of a shard at the start, a power of two. Doubles when there are as many sessions. */
+#define JD_EXEC_BUCKETS 16
+
+/* How long a simulated platform takes over a call, ns, unless the options say otherwise. */
+#define JD_EXEC_LATENCY_NS (10 * JD_MS)
+
 /* How long a thread without a job stays, ns: longer than the pauses of bursty blocking work. */
 #define JD_POOL_KEEP_ALIVE_NS (10 * JD_SEC)
 

@@ -6,6 +6,7 @@
 #include <jackdaw/base.h>
 #include <jackdaw/co.h>
 #include <jackdaw/combine.h>
+#include <jackdaw/exec_context.h>
 #include <jackdaw/executor.h>
 #include <jackdaw/fork.h>
 #include <jackdaw/future.h>
