@@ -3,6 +3,7 @@
 #include "bench/files.h"
 #include "bench/fork_run.h"
 #include "bench/run.h"
+#include "platform/compiler.h"
 
 enum {
 	FIB_N = 40,
@@ -16,7 +17,13 @@ struct fib {
 	long value;
 };
 
-static long fib(struct jd_fork_point fork, int n);
+/* A node is a function of its own, so that no call is made for a leaf. */
+static long fib_node(struct jd_fork_point fork, int n);
+
+static inline long fib(struct jd_fork_point fork, int n)
+{
+	return n < 2 ? n : fib_node(fork, n);
+}
 
 static void fib_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
 {
@@ -25,10 +32,8 @@ static void fib_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
 	f->value = fib(fork, f->n);
 }
 
-static long fib(struct jd_fork_point fork, int n)
+static JD_NOINLINE long fib_node(struct jd_fork_point fork, int n)
 {
-	if (n < 2)
-		return n;
 	struct fib f;
 
 	f.n = n - 1;
@@ -37,6 +42,35 @@ static long fib(struct jd_fork_point fork, int n)
 
 	if (jd_join(fork, &f.frame))
 		return fib(fork, f.n) + other; /* from memory: that spares a register */
+	return f.value + other;
+}
+
+/* "fib_here": the worker is not passed along. */
+static long fib_here_node(int n);
+
+static inline long fib_here(int n)
+{
+	return n < 2 ? n : fib_here_node(n);
+}
+
+static void fib_here_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct fib *f = jd_container_of(frame, struct fib, frame);
+
+	(void)fork;
+	f->value = fib_here(f->n);
+}
+
+static JD_NOINLINE long fib_here_node(int n)
+{
+	struct fib f;
+
+	f.n = n - 1;
+	jd_fork_here(&f.frame, fib_here_run);
+	long other = fib_here(n - 2);
+
+	if (jd_join_here(&f.frame))
+		return fib_here(f.n) + other;
 	return f.value + other;
 }
 
@@ -73,9 +107,22 @@ static void fib_body(struct jd_fork_point fork, void *arg)
 	data->value = fib(fork, atomic_load_explicit(&data->n, memory_order_relaxed));
 }
 
+static void fib_here_body(struct jd_fork_point fork, void *arg)
+{
+	struct fib_data *data = arg;
+
+	(void)fork;
+	data->value = fib_here(atomic_load_explicit(&data->n, memory_order_relaxed));
+}
+
 static jd_status fib_parallel(void *arg, struct jd_scheduler *scheduler)
 {
 	return bench_fork_run(scheduler, fib_body, arg);
+}
+
+static jd_status fib_here_parallel(void *arg, struct jd_scheduler *scheduler)
+{
+	return bench_fork_run(scheduler, fib_here_body, arg);
 }
 
 static const char *fib_check(void *arg)
@@ -88,15 +135,17 @@ static const char *fib_check(void *arg)
 void b_fib(void)
 {
 	static struct fib_data data = {.n = FIB_N};
-	static const struct bench_workload workload = {.name = "fib",
-						       .ops = FIB_FORKS,
-						       .runs = 1,
-						       .forks = true,
-						       .data = &data,
-						       .reset = fib_reset,
-						       .serial = fib_serial,
-						       .parallel = fib_parallel,
-						       .check = fib_check};
+	static struct bench_workload workloads[] = {
+		{.name = "fib", .serial = fib_serial, .parallel = fib_parallel},
+		{.name = "fib_here", .parallel = fib_here_parallel},
+	};
 
-	bench_workload_add(&workload);
+	for (size_t i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++) {
+		workloads[i].ops = FIB_FORKS;
+		workloads[i].runs = 2;
+		workloads[i].data = &data;
+		workloads[i].reset = fib_reset;
+		workloads[i].check = fib_check;
+		bench_workload_add(&workloads[i]);
+	}
 }

@@ -65,25 +65,24 @@ static void queens_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
 static struct count queens(struct jd_fork_point fork, const signed char *columns, int rows)
 {
 	struct placement children[FORK_QUEENS];
-	struct jd_fork_point at[FORK_QUEENS + 1];
 	struct count sum = {rows == FORK_QUEENS, 1};
 	int n = 0;
 
 	if (rows == FORK_QUEENS)
 		return sum;
-	at[0] = fork;
 	for (int column = 0; column < FORK_QUEENS; column++) {
 		if (!fits(columns, rows, column))
 			continue;
 		place(&children[n], columns, rows, column);
-		at[n + 1] = jd_fork(at[n], &children[n].frame, queens_run);
+		fork = jd_fork(fork, &children[n].frame, queens_run);
 		n++;
 	}
 	while (n-- > 0) {
 		struct placement *child = &children[n];
 
-		if (jd_join(at[n], &child->frame))
-			child->count = queens(at[n], child->columns, child->rows);
+		fork = jd_fork_outer(fork);
+		if (jd_join(fork, &child->frame))
+			child->count = queens(fork, child->columns, rows + 1);
 		add(&sum, &child->count);
 	}
 	return sum;

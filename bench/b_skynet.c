@@ -3,6 +3,7 @@
 #include "bench/files.h"
 #include "bench/fork_run.h"
 #include "bench/run.h"
+#include "platform/compiler.h"
 
 enum {
 	SKYNET_WIDTH = 10,
@@ -17,7 +18,7 @@ struct skynet {
 	uint64_t sum;
 };
 
-static uint64_t skynet(struct jd_fork_point fork, uint64_t first, uint64_t size);
+static inline uint64_t skynet(struct jd_fork_point fork, uint64_t first, uint64_t size);
 
 static void skynet_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
 {
@@ -26,24 +27,22 @@ static void skynet_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
 	s->sum = skynet(fork, s->first, s->size);
 }
 
-static uint64_t skynet_node(struct jd_fork_point fork, uint64_t first, uint64_t part)
+static JD_NOINLINE uint64_t skynet_node(struct jd_fork_point fork, uint64_t first, uint64_t part)
 {
 	struct skynet children[SKYNET_WIDTH];
-	struct jd_fork_point at[SKYNET_WIDTH];
 	uint64_t sum = 0;
 
-	/* The next point is a variable of its own: it need not come back from the array. */
 	for (int i = 0; i < SKYNET_WIDTH; i++) {
 		children[i].first = first + (uint64_t)i * part;
 		children[i].size = part;
-		at[i] = fork;
 		fork = jd_fork(fork, &children[i].frame, skynet_run);
 	}
 	for (int i = SKYNET_WIDTH - 1; i >= 0; i--) {
 		struct skynet *child = &children[i];
 
-		if (jd_join(at[i], &child->frame))
-			sum += skynet(at[i], first + (uint64_t)i * part, part);
+		fork = jd_fork_outer(fork);
+		if (jd_join(fork, &child->frame))
+			sum += skynet(fork, first + (uint64_t)i * part, part);
 		else
 			sum += child->sum;
 	}

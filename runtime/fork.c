@@ -38,7 +38,24 @@ static uint64_t with_range(uint64_t public, uint32_t tail, uint32_t split)
 	return (public & ~(ONE_TIME - 1)) | split * ONE_SPLIT | tail;
 }
 
-static void set_limit(struct jd_fork_stack *stack, jd_fork_slot *limit)
+/* Of threads that are in no region: nothing in it changes, every fork takes the slow way. */
+static struct jd_fork_stack serial;
+
+__thread struct jd_fork_point jd_fork_thread = {&serial, 0};
+
+struct jd_fork_point *jd_fork_thread_point(void)
+{
+	return &jd_fork_thread;
+}
+
+static jd_fork_slot *slot_of(struct jd_fork_stack *stack, uint64_t index)
+{
+	jd_fork_slot *slots = stack->_slot;
+
+	return slots + index;
+}
+
+static void set_limit(struct jd_fork_stack *stack, uint64_t limit)
 {
 	atomic_store_explicit(&stack->_limit, limit, memory_order_relaxed);
 }
@@ -69,9 +86,12 @@ static struct jd_fork_frame *claim(struct jd_fork_stack *victim, struct jd_fork_
 			/* Ask for some; not twice, to leave the owner's line alone. */
 			if (atomic_load_explicit(&victim->_claimed, memory_order_relaxed) &&
 			    atomic_load_explicit(&victim->_limit, memory_order_relaxed))
-				set_limit(victim, NULL);
+				set_limit(victim, 0);
 			return NULL;
 		}
+		/* Only a hint, but it comes while the CAS does. */
+		JD_PREFETCH(atomic_load_explicit(slot_of(victim, tail_of(public)),
+						 memory_order_relaxed));
 		if (below && !is_with(below, victim))
 			return NULL;
 	}
@@ -79,7 +99,7 @@ static struct jd_fork_frame *claim(struct jd_fork_stack *victim, struct jd_fork_
 	while (!atomic_compare_exchange_weak_explicit(&victim->_public, &public, public + 1,
 						      memory_order_acquire, memory_order_acquire));
 	struct jd_fork_frame *frame =
-		atomic_load_explicit(&victim->_base[tail_of(public)], memory_order_relaxed);
+		atomic_load_explicit(slot_of(victim, tail_of(public)), memory_order_relaxed);
 
 	/* order: (F4) release - we have read the slot, it may be used again; pairs with (F5). */
 	atomic_store_explicit(&frame->_state, (uintptr_t)thief, memory_order_release);
@@ -89,7 +109,11 @@ static struct jd_fork_frame *claim(struct jd_fork_stack *victim, struct jd_fork_
 static void run_stolen(struct jd_fork_frame *frame, struct jd_fork_stack *victim,
 		       struct jd_fork_point thief)
 {
+	struct jd_fork_point outer = jd_fork_thread;
+
+	jd_fork_thread = thief;
 	frame->_run(frame, thief);
+	jd_fork_thread = outer;
 	/* order: (F6) acq_rel - what the frame did; from here on it is gone; pairs with (F5). */
 	if (atomic_exchange_explicit(&frame->_state, FRAME_DONE, memory_order_acq_rel) &
 	    FRAME_SLEEPER) {
@@ -98,18 +122,24 @@ static void run_stolen(struct jd_fork_frame *frame, struct jd_fork_stack *victim
 	}
 }
 
+/* NULL: it is being made. */
+static struct jd_fork_stack *stack_at(const struct jd_fork_host *host, unsigned i)
+{
+	/* order: (F12) acquire - the stack as it was made; pairs with (F11). */
+	return atomic_load_explicit(&host->stacks[i], memory_order_acquire);
+}
+
 bool jd_fork_host_steal(struct jd_fork_host *self, struct jd_fork_point thief, unsigned start,
 			struct jd_fork_stolen *stolen)
 {
 	unsigned used = atomic_load_explicit(&self->used, memory_order_relaxed);
-	/* A serial stack goes away with its region: the owner must not look there for frames. */
-	struct jd_fork_stack *name = thief._stack->_host ? thief._stack
-							 : &self->stacks[self->count];
+	/* The owner may look there for frames. */
+	struct jd_fork_stack *name = thief._stack->_host ? thief._stack : &self->nobody;
 
 	for (unsigned i = 0; i < used; i++) {
-		struct jd_fork_stack *victim = &self->stacks[(start + i) % used];
+		struct jd_fork_stack *victim = stack_at(self, (start + i) % used);
 
-		if (victim == thief._stack)
+		if (!victim || victim == thief._stack)
 			continue;
 		stolen->frame = claim(victim, name, NULL);
 		stolen->victim = victim;
@@ -129,8 +159,9 @@ bool jd_fork_host_has_work(const struct jd_fork_host *self)
 	unsigned used = atomic_load_explicit(&self->used, memory_order_relaxed);
 
 	for (unsigned i = 0; i < used; i++) {
+		struct jd_fork_stack *stack = stack_at(self, i);
 		uint64_t public =
-			atomic_load_explicit(&self->stacks[i]._public, memory_order_relaxed);
+			stack ? atomic_load_explicit(&stack->_public, memory_order_relaxed) : 0;
 
 		if (tail_of(public) < split_of(public))
 			return true;
@@ -139,12 +170,6 @@ bool jd_fork_host_has_work(const struct jd_fork_host *self)
 }
 
 /* --- The owner -------------------------------------------------------------------------------- */
-
-/* One higher, unless that is past the end: then deeper frames share a slot nobody steals from. */
-static jd_fork_slot *next_of(const struct jd_fork_stack *stack, jd_fork_slot *top)
-{
-	return top == stack->_end ? top : top + 1;
-}
 
 /*
  * On the test scheduler: perhaps a thief takes the oldest frame that nobody has begun, and runs it
@@ -156,38 +181,32 @@ static void choose_thief(struct jd_fork_point fork)
 	uint64_t public = atomic_load_explicit(&stack->_public, memory_order_relaxed);
 	uint32_t tail = tail_of(public);
 
-	if (fork._top == stack->_end || tail >= (uint32_t)(fork._top - stack->_base) ||
+	if (fork._top > stack->_slots || tail >= fork._top ||
 	    !stack->_host->choose(stack->_host, 2))
 		return;
 	struct jd_fork_frame *frame =
-		atomic_load_explicit(&stack->_base[tail], memory_order_relaxed);
+		atomic_load_explicit(slot_of(stack, tail), memory_order_relaxed);
+	struct jd_fork_point outer = jd_fork_thread;
 
 	atomic_store_explicit(&stack->_public, with_range(0, tail + 1, 0), memory_order_relaxed);
+	jd_fork_thread = fork;
 	frame->_run(frame, fork);
+	jd_fork_thread = outer;
 	atomic_store_explicit(&frame->_state, FRAME_DONE, memory_order_relaxed);
 }
 
-jd_fork_slot *jd_fork_slow(struct jd_fork_stack *stack, jd_fork_slot *top)
+/* Makes half of the private frames, those below top, public. */
+static void publish(struct jd_fork_stack *stack, uint64_t top)
 {
-	jd_fork_slot *next = next_of(stack, top);
-	uint32_t n = (uint32_t)(next - stack->_split);
-
-	if (!stack->_host)
-		return next;
-	if (stack->_host->choose) {
-		choose_thief((struct jd_fork_point){stack, next});
-		return next;
-	}
-	set_limit(stack, stack->_end);
-	if (next <= stack->_split)
-		return next; /* at the end, all of it public already */
-	uint64_t half = (n + 1) / 2, give = half < JD_FORK_GIVE ? half : JD_FORK_GIVE,
+	uint64_t half = (top - stack->_split + 1) / 2,
+		 give = half < JD_FORK_GIVE ? half : JD_FORK_GIVE,
 		 change = give * ONE_SPLIT + ONE_TIME;
 	uint64_t public = atomic_load_explicit(&stack->_public, memory_order_relaxed);
 
 	/* The state is not needed before; so a fork that stays private does not store it. */
-	for (jd_fork_slot *slot = stack->_split; slot < stack->_split + give; slot++) {
-		struct jd_fork_frame *frame = atomic_load_explicit(slot, memory_order_relaxed);
+	for (uint64_t i = stack->_split; i < stack->_split + give; i++) {
+		struct jd_fork_frame *frame =
+			atomic_load_explicit(slot_of(stack, i), memory_order_relaxed);
 
 		atomic_store_explicit(&frame->_state, FRAME_FORKED, memory_order_relaxed);
 	}
@@ -197,7 +216,22 @@ jd_fork_slot *jd_fork_slow(struct jd_fork_stack *stack, jd_fork_slot *top)
 		;
 	stack->_split += give;
 	stack->_host->published(stack->_host);
-	return next;
+}
+
+void jd_fork_slow(struct jd_fork_stack *stack, uint64_t top, struct jd_fork_frame *frame)
+{
+	if (!stack->_host)
+		return;
+	if (top < stack->_slots)
+		atomic_store_explicit(slot_of(stack, top), frame, memory_order_relaxed);
+	if (stack->_host->choose) {
+		choose_thief((struct jd_fork_point){stack, top + 1});
+		return;
+	}
+	set_limit(stack, stack->_slots);
+	top = top < stack->_slots ? top + 1 : stack->_slots;
+	if (top > stack->_split)
+		publish(stack, top);
 }
 
 /* Sleeps until the thief, whom the state names, is done; not for long. */
@@ -211,10 +245,9 @@ static void sleep_in_join(struct jd_fork_stack *stack, struct jd_fork_frame *fra
 }
 
 /* Helps the thief with what it forked, until it is done with ours; sleeps if that takes long. */
-static void wait_for_thief(struct jd_fork_stack *stack, jd_fork_slot *top,
-			   struct jd_fork_frame *frame)
+static void wait_for_thief(struct jd_fork_stack *stack, uint64_t top, struct jd_fork_frame *frame)
 {
-	const struct jd_fork_point inner = {stack, next_of(stack, top)};
+	const struct jd_fork_point inner = {stack, top + 1};
 
 	for (int idle = 0;; idle++) {
 		/* order: (F5) acquire - what the frame did, once done; pairs with (F4), (F6). */
@@ -240,13 +273,13 @@ static void wait_for_thief(struct jd_fork_stack *stack, jd_fork_slot *top,
 	}
 }
 
-bool jd_join_slow(struct jd_fork_stack *stack, jd_fork_slot *top)
+bool jd_join_slow(struct jd_fork_stack *stack, uint64_t top)
 {
-	uint32_t at = (uint32_t)(top - stack->_base);
+	uint32_t at = (uint32_t)top;
 	uint64_t public = atomic_load_explicit(&stack->_public, memory_order_relaxed);
 
 	if (stack->_host->choose) {
-		if (tail_of(public) <= at)
+		if (tail_of(public) <= top)
 			return true;
 		atomic_store_explicit(&stack->_public, with_range(0, at, 0), memory_order_relaxed);
 		return false;
@@ -259,51 +292,95 @@ bool jd_join_slow(struct jd_fork_stack *stack, jd_fork_slot *top)
 			    &stack->_public, &public, with_range(public, tail, split),
 			    memory_order_acq_rel, memory_order_relaxed))
 			continue;
-		stack->_split = stack->_base + split;
+		stack->_split = split;
 		return true;
 	}
-	wait_for_thief(stack, top, atomic_load_explicit(top, memory_order_relaxed));
+	wait_for_thief(stack, top, atomic_load_explicit(slot_of(stack, top), memory_order_relaxed));
 	/* All from here up is joined and all below stolen: nobody can have a claim on the word. */
 	public = atomic_load_explicit(&stack->_public, memory_order_relaxed);
 	atomic_store_explicit(&stack->_public, with_range(public, at, at), memory_order_relaxed);
 	stack->_split = top;
-	set_limit(stack, NULL);
+	set_limit(stack, 0);
 	return false;
 }
 
 /* --- Regions ---------------------------------------------------------------------------------- */
 
-/* Claims a stack that nobody uses; NULL when all are in use. */
-static struct jd_fork_stack *claim_stack(struct jd_fork_host *host)
+/* Claims the stack if nobody uses it. */
+static bool try_claim(struct jd_fork_stack *stack)
 {
-	unsigned start = (unsigned)(jd_thread_self() % host->count);
+	uint32_t no = 0;
 
-	for (unsigned i = 0; i < host->count; i++) {
-		unsigned at = (start + i) % host->count;
-		struct jd_fork_stack *stack = &host->stacks[at];
-		uint32_t no = 0;
-
-		if (atomic_load_explicit(&stack->_claimed, memory_order_relaxed))
-			continue;
-		/* order: (F8) acquire - what its last user left; pairs with (F9). */
-		if (!atomic_compare_exchange_strong_explicit(
-			    &stack->_claimed, &no, 1, memory_order_acquire, memory_order_relaxed))
-			continue;
-		uint32_t used = atomic_load_explicit(&host->used, memory_order_relaxed);
-
-		while (used <= at && !atomic_compare_exchange_weak_explicit(
-					     &host->used, &used, at + 1, memory_order_relaxed,
-					     memory_order_relaxed))
-			;
-		return stack;
-	}
-	return NULL;
+	/* order: (F8) acquire - what its last user left; pairs with (F9). */
+	return !atomic_load_explicit(&stack->_claimed, memory_order_relaxed) &&
+	       atomic_compare_exchange_strong_explicit(&stack->_claimed, &no, 1,
+						       memory_order_acquire, memory_order_relaxed);
 }
 
-static void unclaim_stack(struct jd_fork_stack *stack)
+static void unclaim(struct jd_fork_stack *stack)
 {
 	/* order: (F9) release - what we left in it; pairs with (F8). */
 	atomic_store_explicit(&stack->_claimed, 0, memory_order_release);
+}
+
+static size_t stack_size(const struct jd_fork_host *host)
+{
+	return sizeof(struct jd_fork_stack) + host->slots * sizeof(jd_fork_slot);
+}
+
+/* Makes another one, claimed; NULL when there are as many as may be, or no memory. */
+static struct jd_fork_stack *add_stack(struct jd_fork_host *host)
+{
+	unsigned used = atomic_load_explicit(&host->used, memory_order_relaxed);
+
+	if (used >= host->count)
+		return NULL;
+	struct jd_fork_stack *stack =
+		jd_memory_alloc(host->allocator, stack_size(host), alignof(struct jd_fork_stack));
+
+	if (!stack)
+		return NULL;
+	/* Not all of it: slots take no memory until they are used. */
+	stack->_slots = host->slots;
+	stack->_host = host;
+	atomic_init(&stack->_limit, 0);
+	atomic_init(&stack->_public, 0);
+	atomic_init(&stack->_word, 0);
+	atomic_init(&stack->_claimed, 1);
+	for (; used < host->count; used++) {
+		struct jd_fork_stack *none = NULL;
+
+		/* order: (F11) release - the stack as it was made; pairs with (F12). */
+		if (!atomic_compare_exchange_strong_explicit(&host->stacks[used], &none, stack,
+							     memory_order_release,
+							     memory_order_relaxed))
+			continue;
+		/* Others may have added theirs before us, or behind us. */
+		uint32_t old = used;
+
+		while (old <= used && !atomic_compare_exchange_weak_explicit(
+					      &host->used, &old, used + 1, memory_order_relaxed,
+					      memory_order_relaxed))
+			;
+		return stack;
+	}
+	jd_memory_free(host->allocator, stack, stack_size(host), alignof(struct jd_fork_stack));
+	return NULL;
+}
+
+static struct jd_fork_stack *claim_stack(struct jd_fork_host *host)
+{
+	unsigned used = atomic_load_explicit(&host->used, memory_order_relaxed);
+	unsigned start = used ? (unsigned)(jd_thread_self() % used) : 0;
+
+	for (unsigned i = 0; i < used; i++) {
+		unsigned at = start + i < used ? start + i : start + i - used;
+		struct jd_fork_stack *stack = stack_at(host, at);
+
+		if (stack && try_claim(stack))
+			return stack;
+	}
+	return add_stack(host);
 }
 
 struct jd_fork_point jd_fork_enter(struct jd_scheduler *scheduler, struct jd_fork_region *region)
@@ -315,47 +392,37 @@ struct jd_fork_point jd_fork_host_enter(struct jd_fork_host *host, struct jd_for
 {
 	struct jd_fork_stack *stack = host ? claim_stack(host) : NULL;
 
-	if (stack && !stack->_base) {
-		stack->_base = jd_memory_alloc(host->allocator,
-					       ((size_t)host->slots + 1) * sizeof(jd_fork_slot),
-					       alignof(jd_fork_slot));
-		stack->_end = stack->_base ? stack->_base + host->slots : NULL;
-		stack->_host = host;
-		if (!stack->_base) {
-			unclaim_stack(stack);
-			stack = NULL;
-		}
+	if (stack) {
+		/* A choice is made at each fork and each join; so all take the slow way. */
+		stack->_split = host->choose ? UINT64_MAX : 0;
+		set_limit(stack, 0);
+	} else {
+		stack = &serial;
 	}
-	if (!stack) {
-		/* All frames in one slot, the end: every fork is deep, no join is public. */
-		stack = &region->_serial;
-		stack->_base = stack->_end = &region->_slot;
-		stack->_host = NULL;
-	}
-	/* A choice is made at each fork and each join; so all of them go the slow way. */
-	bool choose = stack->_host && stack->_host->choose;
-
-	stack->_split = choose ? stack->_end + 1 : stack->_base;
-	set_limit(stack, stack->_host ? NULL : stack->_end);
 	region->_stack = stack;
-	return (struct jd_fork_point){stack, stack->_base};
+	region->_outer = jd_fork_thread;
+	jd_fork_thread = (struct jd_fork_point){stack, 0};
+	return jd_fork_thread;
 }
 
 void jd_fork_leave(struct jd_fork_region *region)
 {
 	struct jd_fork_stack *stack = region->_stack;
 
-	if (!stack->_host)
-		return;
+	if (jd_fork_thread._stack != stack)
+		JD_MISUSE("a region is left by another thread, or before one inside it");
 	/* What is public is seen; a private frame that was forgotten is not. */
-	bool open =
-		stack->_host->choose
-			? tail_of(atomic_load_explicit(&stack->_public, memory_order_relaxed)) != 0
-			: stack->_split != stack->_base;
+	bool open = jd_fork_thread._top != 0;
 
+	jd_fork_thread = region->_outer;
+	if (stack->_host) {
+		open |= stack->_host->choose ? tail_of(atomic_load_explicit(
+						       &stack->_public, memory_order_relaxed)) != 0
+					     : stack->_split != 0;
+		unclaim(stack);
+	}
 	if (open)
 		JD_MISUSE("a region is left while a forked frame is not joined");
-	unclaim_stack(stack);
 }
 
 /* --- The host --------------------------------------------------------------------------------- */
@@ -377,9 +444,8 @@ jd_status jd_fork_host_init(struct jd_fork_host *self, const struct jd_allocator
 		.blocks = nobody,
 	};
 	JD_ASSERT(slots <= INDEX_MASK);
-	/* One more, the name of thieves without a stack of their own: always empty. */
-	self->stacks = jd_memory_zalloc(allocator, (size_t)count + 1, sizeof(*self->stacks),
-					alignof(struct jd_fork_stack));
+	self->stacks = jd_memory_zalloc(allocator, count, sizeof(*self->stacks),
+					alignof(struct jd_fork_stack *));
 	return self->stacks ? JD_OK : JD_ENOMEM;
 }
 
@@ -388,11 +454,9 @@ void jd_fork_host_fini(struct jd_fork_host *self)
 	if (!self->stacks)
 		return;
 	for (unsigned i = 0; i < self->count; i++)
-		jd_memory_free(self->allocator, self->stacks[i]._base,
-			       ((size_t)self->slots + 1) * sizeof(jd_fork_slot),
-			       alignof(jd_fork_slot));
-	jd_memory_free(self->allocator, self->stacks,
-		       ((size_t)self->count + 1) * sizeof(*self->stacks),
-		       alignof(struct jd_fork_stack));
+		jd_memory_free(self->allocator, stack_at(self, i), stack_size(self),
+			       alignof(struct jd_fork_stack));
+	jd_memory_free(self->allocator, self->stacks, self->count * sizeof(*self->stacks),
+		       alignof(struct jd_fork_stack *));
 	self->stacks = NULL;
 }

@@ -168,7 +168,7 @@ struct jd_fork_point jd_fork_host_enter(struct jd_fork_host *self, struct jd_for
 {
 	(void)self;
 	(void)region;
-	return (struct jd_fork_point){NULL, NULL};
+	return (struct jd_fork_point){NULL, 0};
 }
 
 void jd_fork_leave(struct jd_fork_region *region)

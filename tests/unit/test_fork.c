@@ -57,6 +57,41 @@ static long fib_region(struct jd_scheduler *scheduler, int n)
 	return value;
 }
 
+/* The same, and the thread knows the point. */
+static long fib_here(int n);
+
+static void fib_here_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
+{
+	struct fib *f = jd_container_of(frame, struct fib, frame);
+
+	(void)fork;
+	f->value = fib_here(f->n);
+}
+
+static long fib_here(int n)
+{
+	if (n < 2)
+		return n;
+	struct fib f = {.n = n - 1};
+
+	jd_fork_here(&f.frame, fib_here_run);
+	long other = fib_here(n - 2);
+
+	jd_join_run_here(&f.frame);
+	return f.value + other;
+}
+
+static long fib_here_region(struct jd_scheduler *scheduler, int n)
+{
+	struct jd_fork_region region;
+
+	jd_fork_enter(scheduler, &region);
+	long value = fib_here(n);
+
+	jd_fork_leave(&region);
+	return value;
+}
+
 /* Ten frames at once at each level; each leaf is counted exactly once. */
 struct skynet {
 	struct jd_fork_frame frame;
@@ -77,19 +112,18 @@ static void skynet_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
 static uint64_t skynet(struct jd_fork_point fork, uint64_t first, uint64_t size)
 {
 	struct skynet children[10];
-	struct jd_fork_point at[11];
 	uint64_t sum = 0;
 
 	if (size == 1)
 		return first;
-	at[0] = fork;
 	for (int i = 0; i < 10; i++) {
 		children[i].first = first + (uint64_t)i * (size / 10);
 		children[i].size = size / 10;
-		at[i + 1] = jd_fork(at[i], &children[i].frame, skynet_run);
+		fork = jd_fork(fork, &children[i].frame, skynet_run);
 	}
 	for (int i = 9; i >= 0; i--) {
-		jd_join_run(at[i], &children[i].frame);
+		fork = jd_fork_outer(fork);
+		jd_join_run(fork, &children[i].frame);
 		sum += children[i].sum;
 	}
 	return sum;
@@ -123,6 +157,7 @@ static void test_answers_with_any_number_of_workers(void **state)
 
 		for (int round = 0; round < 5; round++) {
 			assert_int_equal(fib_region(s, 22), 17711);
+			assert_int_equal(fib_here_region(s, 22), 17711);
 			assert_int_equal(skynet_region(s, 10000), 49995000);
 		}
 		assert_int_equal(jd_scheduler_destroy(s), JD_OK);
@@ -502,6 +537,8 @@ static void test_serial_without_a_scheduler(void **state)
 	(void)state;
 	assert_int_equal(fib_region(NULL, 15), 610);
 	assert_int_equal(skynet_region(NULL, 1000), 499500);
+	assert_int_equal(fib_here_region(NULL, 15), 610);
+	assert_int_equal(fib_here(15), 610); /* in no region at all */
 }
 
 /* Who ran before whom: a frame that a "thief" took ran before its join. */
@@ -536,7 +573,8 @@ static int fork_on_test(struct jd_test_scheduler *ts, void *arg)
 		*early_runs += frames[i].ran_early;
 	}
 	jd_fork_leave(&region);
-	return fib_region(s, 10) != 55 || skynet_region(s, 100) != 4950;
+	return fib_region(s, 10) != 55 || skynet_region(s, 100) != 4950 ||
+	       fib_here_region(s, 10) != 55;
 }
 
 static void test_the_seed_decides_on_the_test_scheduler(void **state)
@@ -550,107 +588,7 @@ static void test_the_seed_decides_on_the_test_scheduler(void **state)
 	assert_in_range(early_runs, 100, 700);
 }
 
-/* --- Loops ------------------------------------------------------------------------------------ */
-
-enum {
-	CELLS = 100003
-};
-
-static void touch(void *arg, uint64_t begin, uint64_t end)
-{
-	_Atomic(uint8_t) *cells = arg;
-
-	for (uint64_t i = begin; i < end; i++)
-		atomic_fetch_add_explicit(&cells[i], 1, memory_order_relaxed);
-}
-
-static void test_parallel_for_covers_once(void **state)
-{
-	static _Atomic(uint8_t) cells[CELLS];
-	static const uint64_t grains[] = {0, 1, 7, 1000, CELLS, UINT64_MAX};
-	struct jd_scheduler *s = new_ws(3);
-
-	(void)state;
-	for (size_t g = 0; g < sizeof(grains) / sizeof(*grains); g++) {
-		struct jd_fork_region region;
-		struct jd_fork_point fork = jd_fork_enter(s, &region);
-
-		memset(cells, 0, sizeof(cells));
-		jd_parallel_for(fork, 0, CELLS, grains[g], touch, cells);
-		jd_parallel_for(fork, 5, 5, grains[g], touch, cells);
-		jd_parallel_for(fork, 6, 5, grains[g], touch, cells);
-		jd_fork_leave(&region);
-		for (int i = 0; i < CELLS; i++)
-			assert_int_equal(cells[i], 1);
-	}
-	assert_int_equal(jd_scheduler_destroy(s), JD_OK);
-}
-
-static void sum_init(void *arg, void *accumulator)
-{
-	(void)arg;
-	*(double *)accumulator = 0;
-}
-
-static void sum_body(void *arg, uint64_t begin, uint64_t end, void *accumulator)
-{
-	(void)arg;
-	for (uint64_t i = begin; i < end; i++)
-		*(double *)accumulator += 1.0 / (double)(i + 1);
-}
-
-static void sum_combine(void *arg, void *left, const void *right)
-{
-	(void)arg;
-	*(double *)left += *(const double *)right;
-}
-
-static const struct jd_reduce_ops sum_ops = {sizeof(double), sum_init, sum_body, sum_combine};
-
-static double harmonic(struct jd_scheduler *s, uint64_t n)
-{
-	struct jd_fork_region region;
-	double sum = -1;
-
-	assert_int_equal(
-		jd_parallel_reduce(jd_fork_enter(s, &region), 0, n, 100, &sum_ops, NULL, &sum),
-		JD_OK);
-	jd_fork_leave(&region);
-	return sum;
-}
-
-static void test_reduce_gives_the_same_bits_every_time(void **state)
-{
-	struct jd_scheduler *s = new_ws(3);
-	double serial = harmonic(NULL, 100000);
-
-	(void)state;
-	assert_true(serial > 12.09 && serial < 12.0902);
-	for (int i = 0; i < 20; i++)
-		assert_true(harmonic(s, 100000) == serial);
-	assert_true(harmonic(s, 0) == 0);
-	assert_int_equal(jd_scheduler_destroy(s), JD_OK);
-}
-
-static void test_bad_input(void **state)
-{
-	struct jd_reduce_ops ops = sum_ops;
-	struct jd_fork_region region;
-	struct jd_fork_point fork = jd_fork_enter(NULL, &region);
-	double sum;
-
-	(void)state;
-	assert_int_equal(jd_parallel_reduce(fork, 0, 1, 1, NULL, NULL, &sum), JD_EINVAL);
-	assert_int_equal(jd_parallel_reduce(fork, 0, 1, 1, &ops, NULL, NULL), JD_EINVAL);
-	ops.size = 0;
-	assert_int_equal(jd_parallel_reduce(fork, 0, 1, 1, &ops, NULL, &sum), JD_EINVAL);
-	ops.size = JD_REDUCE_MAX + 1;
-	assert_int_equal(jd_parallel_reduce(fork, 0, 1, 1, &ops, NULL, &sum), JD_EINVAL);
-	ops = sum_ops;
-	ops.combine = NULL;
-	assert_int_equal(jd_parallel_reduce(fork, 0, 1, 1, &ops, NULL, &sum), JD_EINVAL);
-	jd_fork_leave(&region);
-}
+/* --- Misuse ----------------------------------------------------------------------------------- */
 
 static void leave_too_early(void *arg)
 {
@@ -683,9 +621,6 @@ int main(void)
 		cmocka_unit_test(test_a_thief_without_a_stack),
 		cmocka_unit_test(test_serial_without_a_scheduler),
 		cmocka_unit_test(test_the_seed_decides_on_the_test_scheduler),
-		cmocka_unit_test(test_parallel_for_covers_once),
-		cmocka_unit_test(test_reduce_gives_the_same_bits_every_time),
-		cmocka_unit_test(test_bad_input),
 		cmocka_unit_test(test_leaving_with_a_frame_open_is_caught),
 	};
 
