@@ -236,52 +236,86 @@ static void forget_alarm(struct jd_pool_scheduler *ps, bool off)
 	jd_lock_release(&ps->alarm_lock);
 }
 
-/* A timer was claimed. */
-static void fire(struct jd_pool_scheduler *ps, struct jd_runnable *runnable)
-{
-	jd_status status = JD_EAGAIN;
+/* Timers fired. Those whose runnables the pool does not take are run here, when all are out. */
+struct delivery {
+	struct jd_timer_delivery base;
+	struct jd_pool_scheduler *ps;
+	struct jd_runnable *here;
+};
 
-	if (!(runnable->flags & JD_RUNNABLE_INLINE))
-		status = submit(ps, runnable, GATE_STOPPED);
-	if (status == JD_ECLOSED)
-		jd_runnable_cancel(runnable);
-	else if (status != JD_OK) /* inline; or 2^29 calls are owed: then better here than not */
+static void deliver(struct jd_timer_delivery *base, struct jd_runnable *runnable)
+{
+	struct delivery *self = jd_container_of(base, struct delivery, base);
+
+	if (runnable->flags & JD_RUNNABLE_INLINE) {
 		jd_runnable_run(runnable, NULL);
+		return;
+	}
+	jd_status status = submit(self->ps, runnable, GATE_STOPPED);
+
+	if (status == JD_ECLOSED) {
+		jd_runnable_cancel(runnable);
+	} else if (status != JD_OK) {
+		runnable->next = self->here;
+		self->here = runnable;
+	}
 }
 
 void jd_pool_scheduler_alarm(struct jd_pool *pool)
 {
 	struct jd_pool_scheduler *ps = pool_of(pool->scheduler);
 	const struct pool_frame frame = {.ps = ps}, *outer = current;
-	uint64_t now = jd_clock_now();
-	struct jd_runnable *r;
+	struct delivery delivery = {{deliver}, ps, NULL};
+	uint64_t now;
 
 	forget_alarm(ps, false);
 	current = &frame;
-	while ((r = jd_timer_driver_claim(&ps->timers, now)) != NULL)
-		fire(ps, r);
+	do {
+		now = jd_clock_now();
+	} while (jd_timer_driver_fire(&ps->timers, false, now, &delivery.base) &&
+		 jd_timer_driver_next(&ps->timers) <= now);
+	while (delivery.here) {
+		struct jd_runnable *runnable = delivery.here;
+
+		delivery.here = runnable->next;
+		jd_runnable_run(runnable, NULL);
+	}
 	current = outer;
 	set_alarm(ps);
+}
+
+static jd_status arm(struct jd_pool_scheduler *ps, struct jd_timer *timer,
+		     struct jd_runnable *runnable, uint64_t time_ns, bool relative)
+{
+	bool earlier;
+
+	if (!admits(ps, runnable))
+		return JD_ECLOSED;
+	struct jd_timer_when when = jd_timer_when(&ps->timers, timer, time_ns, relative, false);
+	jd_status status =
+		jd_timer_driver_arm(&ps->timers, false, timer, runnable, &when, &earlier);
+
+	if (earlier)
+		set_alarm(ps);
+	return status;
 }
 
 static jd_status ps_schedule_at(struct jd_scheduler *base, struct jd_timer *timer,
 				struct jd_runnable *runnable, uint64_t deadline_ns)
 {
-	struct jd_pool_scheduler *ps = pool_of(base);
-	bool earlier;
+	return arm(pool_of(base), timer, runnable, deadline_ns, false);
+}
 
-	if (!admits(ps, runnable))
-		return JD_ECLOSED;
-	jd_status status = jd_timer_driver_arm(&ps->timers, timer, runnable, deadline_ns, &earlier);
-
-	if (status == JD_OK && earlier)
-		set_alarm(ps);
-	return status;
+static jd_status ps_schedule_after(struct jd_scheduler *base, struct jd_timer *timer,
+				   struct jd_runnable *runnable, uint64_t delay_ns)
+{
+	return arm(pool_of(base), timer, runnable, delay_ns, true);
 }
 
 static jd_status ps_cancel_timer(struct jd_scheduler *base, struct jd_timer *timer)
 {
-	return jd_timer_driver_cancel(&pool_of(base)->timers, timer);
+	(void)base;
+	return jd_timer_cancel(NULL, timer);
 }
 
 /* --- Waiting -------------------------------------------------------------------------------- */
@@ -485,6 +519,7 @@ static const struct jd_scheduler_ops ps_ops = {
 	.schedule_foreground = ps_schedule_foreground,
 	.schedule_blocking = ps_schedule_blocking,
 	.schedule_at = ps_schedule_at,
+	.schedule_after = ps_schedule_after,
 	.cancel_timer = ps_cancel_timer,
 	.park = ps_park,
 	.unpark = ps_unpark,

@@ -125,8 +125,10 @@ jd_status jd_schedule_at(struct jd_scheduler *scheduler, struct jd_timer *timer,
 jd_status jd_schedule_after(struct jd_scheduler *scheduler, struct jd_timer *timer,
 			    struct jd_runnable *runnable, uint64_t delay_ns)
 {
-	if (!scheduler)
+	if (!scheduler || !timer || !runnable_valid(runnable))
 		return JD_EINVAL;
+	if (scheduler->ops->schedule_after)
+		return scheduler->ops->schedule_after(scheduler, timer, runnable, delay_ns);
 	return jd_schedule_at(scheduler, timer, runnable,
 			      jd_deadline_after(jd_now(scheduler), delay_ns));
 }

@@ -84,14 +84,8 @@ static jd_status sleep_arm(struct jd_sleep *self, struct jd_context *context)
 {
 	static const struct jd_runnable_ops ops = {.run = sleep_run, .cancel = sleep_cancel};
 
-	if (!self->_is_deadline) {
-		if (self->_time_ns == 0)
-			return JD_OK;
-		self->_time_ns = jd_deadline_after(jd_now(context->scheduler), self->_time_ns);
-		self->_is_deadline = true;
-	} else if (jd_now(context->scheduler) >= self->_time_ns) {
+	if (self->_is_deadline ? jd_now(context->scheduler) >= self->_time_ns : !self->_time_ns)
 		return JD_OK;
-	}
 	self->_scheduler = context->scheduler;
 	self->_runnable = (struct jd_runnable)JD_RUNNABLE_INIT(&ops);
 	self->_runnable.flags = JD_RUNNABLE_INLINE | JD_RUNNABLE_RESUME;
@@ -99,8 +93,8 @@ static jd_status sleep_arm(struct jd_sleep *self, struct jd_context *context)
 	/* Nobody else knows this memory yet: schedule_at publishes it. */
 	atomic_store_explicit(&self->_state, WAITING, memory_order_relaxed);
 
-	jd_status status =
-		jd_schedule_at(self->_scheduler, &self->_timer, &self->_runnable, self->_time_ns);
+	jd_status status = (self->_is_deadline ? jd_schedule_at : jd_schedule_after)(
+		self->_scheduler, &self->_timer, &self->_runnable, self->_time_ns);
 
 	if (status == JD_OK)
 		return JD_PENDING;

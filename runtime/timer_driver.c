@@ -1,101 +1,537 @@
-/* timer_driver.c - arming, cancelling and claiming the timers of a scheduler. */
+/* timer_driver.c - arming, cancelling and firing the timers of one worker. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/timer_driver.h"
 
-#include "runtime/tuning.h"
+#include <string.h>
+
+#include "platform/platform.h"
+
+static struct jd_timer_cell *cell_of(struct jd_timer *node)
+{
+	return jd_container_of(node, struct jd_timer_cell, node);
+}
 
 void jd_timer_driver_init(struct jd_timer_driver *driver, const struct jd_allocator *allocator,
 			  uint64_t now_ns)
 {
-	atomic_init(&driver->lock._word, 0);
+	atomic_init(&driver->tail, 0);
+	atomic_init(&driver->head, 0);
+	driver->head_seen = 0;
+	atomic_init(&driver->now_seen, now_ns);
+	atomic_init(&driver->ring_next, JD_NEVER);
+	atomic_init(&driver->inbox_next, JD_NEVER);
+	atomic_init(&driver->wheel_next, JD_NEVER);
+	atomic_init(&driver->inbox, NULL);
+	atomic_init(&driver->unlinks, NULL);
+	atomic_init(&driver->token, 0);
+	driver->homeless = NULL;
+	driver->freed[0] = driver->freed[1] = NULL;
 	driver->closed = false;
-	atomic_init(&driver->next, JD_NEVER);
+	jd_timer_cells_init(&driver->own, allocator, driver, false);
+	jd_timer_cells_init(&driver->foreign, allocator, driver, true);
 	jd_wheel_init(&driver->wheel, allocator, now_ns, JD_TIMER_WHEEL_SHIFT);
 }
 
 void jd_timer_driver_fini(struct jd_timer_driver *driver)
 {
+	jd_timer_cells_fini(&driver->own);
+	jd_timer_cells_fini(&driver->foreign);
 	jd_wheel_fini(&driver->wheel);
 }
 
-static void publish_next(struct jd_timer_driver *driver)
+static bool take_token(struct jd_timer_driver *driver)
 {
-	atomic_store_explicit(&driver->next, jd_wheel_next_deadline(&driver->wheel),
-			      memory_order_relaxed);
+	uint32_t free_word = 0;
+
+	/* order: (TD12) acquire - what the last holder did; pairs with (TD13). */
+	return atomic_compare_exchange_strong_explicit(&driver->token, &free_word, 1,
+						       memory_order_acquire, memory_order_relaxed);
 }
 
-jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, struct jd_timer *timer,
-			      struct jd_runnable *runnable, uint64_t deadline_ns, bool *earlier)
+static void release_token(struct jd_timer_driver *driver)
 {
-	jd_status status = JD_OK;
-
-	*earlier = false;
-	jd_lock_acquire(&driver->lock);
-	if (driver->closed) {
-		status = JD_ECLOSED;
-	} else if (jd_wheel_holds(timer)) {
-		status = JD_EBUSY;
-	} else {
-		timer->_runnable = runnable;
-		timer->_owner = driver;
-		status = jd_wheel_insert(&driver->wheel, timer, deadline_ns, 0);
-		*earlier = status == JD_OK && deadline_ns < jd_timer_driver_next(driver);
-		if (*earlier)
-			atomic_store_explicit(&driver->next, deadline_ns, memory_order_relaxed);
-	}
-	jd_lock_release(&driver->lock);
-	return status;
+	/* order: (TD13) release - what this holder did; pairs with (TD12). */
+	atomic_store_explicit(&driver->token, 0, memory_order_release);
 }
 
-jd_status jd_timer_driver_cancel(struct jd_timer_driver *driver, struct jd_timer *timer)
+/* --- Winning --------------------------------------------------------------------------------- */
+
+/* For fire and close: the runnable of the timer, which is the caller's to enter; NULL: lost. */
+static struct jd_runnable *claim(struct jd_timer_cell *cell)
 {
-	jd_status status = JD_EALREADY;
+	uintptr_t armed = atomic_load_explicit(&cell->claim, memory_order_relaxed);
+	struct jd_timer *timer = (struct jd_timer *)armed;
 
-	jd_lock_acquire(&driver->lock);
-	if (jd_wheel_holds(timer)) {
-		bool first = timer->_deadline_ns == jd_timer_driver_next(driver);
-
-		jd_wheel_remove(&driver->wheel, timer);
-		if (first)
-			publish_next(driver);
-		status = JD_OK;
-	}
-	jd_lock_release(&driver->lock);
-	return status;
-}
-
-struct jd_runnable *jd_timer_driver_claim(struct jd_timer_driver *driver, uint64_t now_ns)
-{
-	struct jd_runnable *runnable = NULL;
-
-	if (now_ns < jd_timer_driver_next(driver))
+	/* order: (TD3) acquire - the timer as it was armed; pairs with (TD14). */
+	if (!armed || !atomic_compare_exchange_strong_explicit(
+			      &cell->claim, &armed, 0, memory_order_acquire, memory_order_relaxed))
 		return NULL;
-	jd_lock_acquire(&driver->lock);
-	struct jd_timer *timer = jd_wheel_pop(&driver->wheel, now_ns);
+	struct jd_runnable *runnable = timer->_runnable;
 
-	if (timer) {
-		runnable = timer->_runnable;
-		JD_ASSERT(timer->_owner == driver && runnable);
-		timer->_runnable = NULL;
-	}
-	publish_next(driver);
-	jd_lock_release(&driver->lock);
+	atomic_store_explicit(&timer->_cell, NULL, memory_order_relaxed);
 	return runnable;
 }
+
+/* For the user's side. The timer is the caller's again. */
+static bool win_back(struct jd_timer_cell *cell, struct jd_timer *timer)
+{
+	uintptr_t armed = (uintptr_t)timer;
+
+	/* order: (TD4) acquire - after an arming that stored _cell, so do we; pairs with (TD14). */
+	if (!atomic_compare_exchange_strong_explicit(&cell->claim, &armed, 0, memory_order_acquire,
+						     memory_order_relaxed))
+		return false;
+	atomic_store_explicit(&timer->_cell, NULL, memory_order_relaxed);
+	return true;
+}
+
+/* --- When ------------------------------------------------------------------------------------ */
+
+static unsigned log2_of(uint64_t n)
+{
+	return 63u - (unsigned)__builtin_clzll(n | 1);
+}
+
+/* An eighth of the time to go, at most JD_TIMER_SLACK_BITS, unless the timer says otherwise; a
+ * timer that may be late by _slack_ns - 1 is late by less than a power of two up to _slack_ns. */
+static uint8_t slack_of(const struct jd_timer *timer, uint64_t delay_ns)
+{
+	unsigned bits = timer->_slack_ns ? log2_of(timer->_slack_ns) : log2_of(delay_ns / 8);
+
+	if (!timer->_slack_ns && bits > JD_TIMER_SLACK_BITS)
+		bits = JD_TIMER_SLACK_BITS;
+	return (uint8_t)bits;
+}
+
+struct jd_timer_when jd_timer_when(struct jd_timer_driver *driver, const struct jd_timer *timer,
+				   uint64_t time_ns, bool relative, bool patient)
+{
+	uint64_t now = atomic_load_explicit(&driver->now_seen, memory_order_relaxed);
+	uint64_t delay = relative ? time_ns : time_ns > now ? time_ns - now : 0;
+	struct jd_timer_when when = {.time_ns = time_ns, .slack_bits = slack_of(timer, delay)};
+
+	when.relative = relative && patient && when.slack_bits >= JD_TIMER_PATIENT_BITS;
+	if (relative && !when.relative) {
+		now = jd_clock_now();
+		when.time_ns = jd_deadline_after(now, delay);
+	}
+	when.about_ns = jd_timer_rounded(
+		when.relative ? jd_deadline_after(now, delay) : when.time_ns, when.slack_bits);
+	return when;
+}
+
+/* --- The ways in ----------------------------------------------------------------------------- */
+
+static bool settle(struct jd_timer_driver *driver, bool owner);
+
+/* Whether the ring has room, made if need be. */
+static bool ring_has_room(struct jd_timer_driver *driver)
+{
+	uint32_t tail = atomic_load_explicit(&driver->tail, memory_order_relaxed);
+
+	if (JD_LIKELY(tail - driver->head_seen < JD_TIMER_RING))
+		return true;
+	/* order: (TD15) acquire - the holder has read the slots; pairs with (TD16). */
+	driver->head_seen = atomic_load_explicit(&driver->head, memory_order_acquire);
+	if (tail - driver->head_seen < JD_TIMER_RING)
+		return true;
+	if (!settle(driver, true))
+		return false;
+	driver->head_seen = tail;
+	return true;
+}
+
+static void ring_push(struct jd_timer_driver *driver, uintptr_t entry)
+{
+	uint32_t tail = atomic_load_explicit(&driver->tail, memory_order_relaxed);
+
+	driver->ring[tail % JD_TIMER_RING] = entry;
+	/* order: (TD2) release - the slot, the cell, ring_next; pairs with (TD1), (TD11). */
+	atomic_store_explicit(&driver->tail, tail + 1, memory_order_release);
+}
+
+static struct jd_timer_cell *const inbox_closed = (struct jd_timer_cell *)1;
+
+static bool inbox_push(struct jd_timer_driver *driver, struct jd_timer_cell *cell, uint64_t about)
+{
+	struct jd_timer_cell *first = atomic_load_explicit(&driver->inbox, memory_order_relaxed);
+
+	do {
+		if (first == inbox_closed)
+			return false;
+		cell->next = first;
+		/*
+		 * order: (TD7) acq_rel - the cell; and our number comes after the holder's reset if
+		 * we come after its taking; pairs with (TD8).
+		 */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&driver->inbox, &first, cell, memory_order_acq_rel, memory_order_relaxed));
+	uint64_t next = atomic_load_explicit(&driver->inbox_next, memory_order_relaxed);
+
+	while (about < next &&
+	       !atomic_compare_exchange_weak_explicit(&driver->inbox_next, &next, about,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+	return true;
+}
+
+static void unlinks_push(struct jd_timer_cell *cell)
+{
+	struct jd_timer_driver *home = cell->home;
+
+	cell->next_unlink = atomic_load_explicit(&home->unlinks, memory_order_relaxed);
+	/* order: (TD17) release - the claim was won, after the arming; pairs with (TD6). */
+	while (!atomic_compare_exchange_weak_explicit(&home->unlinks, &cell->next_unlink, cell,
+						      memory_order_release, memory_order_relaxed))
+		;
+}
+
+static struct jd_timer_cells *pool_of(struct jd_timer_cell *cell)
+{
+	return cell->foreign ? &cell->home->foreign : &cell->home->own;
+}
+
+static jd_status arm_foreign(struct jd_timer_driver *driver, struct jd_timer *timer,
+			     struct jd_timer_cell *cell, uint64_t about)
+{
+	/* The driver's number while the cell is not in yet: later, it counts itself. */
+	if (JD_LIKELY(inbox_push(driver, cell, about)))
+		return JD_OK;
+	/* Shutdown may have won already: then the runnable was cancelled, and that was that. */
+	if (!win_back(cell, timer))
+		return JD_OK;
+	jd_timer_cells_give(pool_of(cell), cell);
+	return JD_ECLOSED;
+}
+
+static void arm_own(struct jd_timer_driver *driver, struct jd_timer_cell *cell, uint64_t about)
+{
+	bool pending = jd_timer_driver_pending(driver);
+
+	if (!pending || about < atomic_load_explicit(&driver->ring_next, memory_order_relaxed))
+		atomic_store_explicit(&driver->ring_next, about, memory_order_relaxed);
+	ring_push(driver, (uintptr_t)cell);
+}
+
+/* Before a pool takes memory, cells that wait to be unlinked are made free. */
+static struct jd_timer_cell *take_cell(struct jd_timer_driver *driver, bool owner)
+{
+	struct jd_timer_cells *cells = owner ? &driver->own : &driver->foreign;
+
+	if (JD_UNLIKELY(jd_timer_cells_dry(cells)) &&
+	    atomic_load_explicit(&driver->unlinks, memory_order_relaxed))
+		(void)settle(driver, owner);
+	return jd_timer_cells_take(cells);
+}
+
+jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct jd_timer *timer,
+			      struct jd_runnable *runnable, const struct jd_timer_when *when,
+			      bool *earlier)
+{
+	*earlier = false;
+	if (atomic_load_explicit(&timer->_cell, memory_order_relaxed))
+		return JD_EBUSY;
+	struct jd_timer_cell *cell = take_cell(driver, owner);
+
+	if (!cell)
+		return JD_ENOMEM;
+	bool first = when->about_ns < jd_timer_driver_next(driver);
+	jd_status status = JD_OK;
+
+	cell->node._deadline_ns = when->time_ns;
+	cell->slack_bits = when->slack_bits;
+	cell->relative = when->relative;
+	timer->_runnable = runnable;
+	atomic_store_explicit(&timer->_cell, cell, memory_order_relaxed);
+	/* order: (TD14) release - the timer as it was armed; pairs with (TD3), (TD4). */
+	atomic_store_explicit(&cell->claim, (uintptr_t)timer, memory_order_release);
+	if (owner && ring_has_room(driver))
+		arm_own(driver, cell, when->about_ns);
+	else
+		status = arm_foreign(driver, timer, cell, when->about_ns);
+	*earlier = first && status == JD_OK;
+	return status;
+}
+
+jd_status jd_timer_cancel(struct jd_timer_driver *self, struct jd_timer *timer)
+{
+	struct jd_timer_cell *cell = atomic_load_explicit(&timer->_cell, memory_order_relaxed);
+
+	if (!cell || !win_back(cell, timer))
+		return JD_EALREADY;
+	if (self && cell->home == self && ring_has_room(self)) {
+		if (!jd_timer_driver_pending(self))
+			atomic_store_explicit(&self->ring_next, JD_NEVER, memory_order_relaxed);
+		ring_push(self, (uintptr_t)cell | 1);
+	} else {
+		unlinks_push(cell);
+	}
+	return JD_OK;
+}
+
+/* --- What the holder of the token does ------------------------------------------------------- */
+
+static void free_cell(struct jd_timer_driver *driver, struct jd_timer_cell *cell)
+{
+	unsigned which = cell->foreign;
+
+	if (!driver->freed[which])
+		driver->freed_last[which] = cell;
+	cell->next = driver->freed[which];
+	driver->freed[which] = cell;
+}
+
+static void give_back(struct jd_timer_driver *driver, bool owner)
+{
+	for (unsigned which = 0; which < 2; which++) {
+		struct jd_timer_cell *first = driver->freed[which];
+		struct jd_timer_cells *cells = which ? &driver->foreign : &driver->own;
+
+		if (!first)
+			continue;
+		driver->freed[which] = NULL;
+		if (owner && !which) {
+			driver->freed_last[which]->next = cells->mine;
+			cells->mine = first;
+		} else {
+			jd_timer_cells_give_list(cells, first, driver->freed_last[which]);
+		}
+	}
+}
+
+static bool is_armed(struct jd_timer_cell *cell)
+{
+	return atomic_load_explicit(&cell->claim, memory_order_relaxed) != 0;
+}
+
+/* A cell enters the wheel, unless it was cancelled: then its request to unlink will free it. */
+static void insert(struct jd_timer_driver *driver, struct jd_timer_cell *cell)
+{
+	if (!is_armed(cell))
+		return;
+	if (jd_wheel_insert(&driver->wheel, &cell->node, cell->node._deadline_ns, 0) == JD_OK)
+		return;
+	cell->next = driver->homeless;
+	driver->homeless = cell;
+}
+
+/* The same for one that comes in. */
+static void enter(struct jd_timer_driver *driver, struct jd_timer_cell *cell, uint64_t now_ns)
+{
+	uint64_t at = cell->node._deadline_ns;
+
+	if (cell->relative)
+		at = jd_deadline_after(now_ns, at);
+	cell->node._deadline_ns = jd_timer_rounded(at, cell->slack_bits);
+	insert(driver, cell);
+}
+
+static void unlink_cell(struct jd_timer_driver *driver, struct jd_timer_cell *cell)
+{
+	if (jd_wheel_holds(&cell->node))
+		jd_wheel_remove(&driver->wheel, &cell->node);
+	free_cell(driver, cell);
+}
+
+static void house_the_homeless(struct jd_timer_driver *driver)
+{
+	struct jd_timer_cell *cell = driver->homeless, *next;
+
+	driver->homeless = NULL;
+	for (; cell; cell = next) {
+		next = cell->next;
+		insert(driver, cell);
+	}
+}
+
+static void lower_wheel_next(struct jd_timer_driver *driver, uint64_t next)
+{
+	if (next < atomic_load_explicit(&driver->wheel_next, memory_order_relaxed))
+		atomic_store_explicit(&driver->wheel_next, next, memory_order_relaxed);
+}
+
+/*
+ * If it resets the number, it must take by a read-modify-write: a push that it does not see then
+ * comes after that, and its number after the reset.
+ */
+static struct jd_timer_cell *take_inbox(struct jd_timer_driver *driver)
+{
+	uint64_t next = atomic_load_explicit(&driver->inbox_next, memory_order_relaxed);
+
+	do {
+		if (next == JD_NEVER && !atomic_load_explicit(&driver->inbox, memory_order_relaxed))
+			return NULL;
+		lower_wheel_next(driver, next);
+		/* order: (TD5) release - wheel_next; pairs with (TD10). */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&driver->inbox_next, &next, JD_NEVER, memory_order_release, memory_order_relaxed));
+	/* order: (TD8) acq_rel - the cells; our reset is before later pushes; pairs with (TD7). */
+	return atomic_exchange_explicit(&driver->inbox, NULL, memory_order_acq_rel);
+}
+
+static void empty_ring(struct jd_timer_driver *driver, uint32_t head, uint32_t tail,
+		       uint64_t now_ns)
+{
+	for (uint32_t i = head; i != tail; i++) {
+		uintptr_t entry = driver->ring[i % JD_TIMER_RING];
+		struct jd_timer_cell *cell = (struct jd_timer_cell *)(entry & ~(uintptr_t)1);
+
+		if (entry & 1)
+			unlink_cell(driver, cell);
+		else
+			enter(driver, cell, now_ns);
+	}
+	/* order: (TD16) release - the slots are read, wheel_next; pairs with (TD15), (TD9). */
+	atomic_store_explicit(&driver->head, tail, memory_order_release);
+}
+
+/*
+ * Puts all that has come into the wheel. Returns a reading of the clock that is later than what
+ * has come in: now_ns if the caller is the owner, alone with its ring.
+ */
+static uint64_t take_in(struct jd_timer_driver *driver, bool owner, uint64_t now_ns)
+{
+	struct jd_timer_cell *unlinks = NULL, *next, *inbox;
+
+	if (atomic_load_explicit(&driver->unlinks, memory_order_relaxed))
+		/* order: (TD6) acquire - claims won, and what came before; pairs with (TD17). */
+		unlinks = atomic_exchange_explicit(&driver->unlinks, NULL, memory_order_acquire);
+	/* order: (TD1) acquire - the slots and the cells; pairs with (TD2). */
+	uint32_t tail = atomic_load_explicit(&driver->tail, memory_order_acquire);
+	uint32_t head = atomic_load_explicit(&driver->head, memory_order_relaxed);
+
+	if (tail != head)
+		lower_wheel_next(driver,
+				 atomic_load_explicit(&driver->ring_next, memory_order_relaxed));
+	inbox = take_inbox(driver);
+	if (inbox || (tail != head && !owner))
+		now_ns = jd_clock_now();
+	if (JD_UNLIKELY(driver->homeless))
+		house_the_homeless(driver);
+	for (; inbox; inbox = next) {
+		next = inbox->next;
+		enter(driver, inbox, now_ns);
+	}
+	if (tail != head)
+		empty_ring(driver, head, tail, now_ns);
+	for (; unlinks; unlinks = next) {
+		next = unlinks->next_unlink;
+		unlink_cell(driver, unlinks);
+	}
+	return now_ns;
+}
+
+/* The last thing a holder does: says until when nobody need look. */
+static void leave(struct jd_timer_driver *driver, bool owner)
+{
+	uint64_t next = jd_wheel_next_deadline(&driver->wheel);
+
+	for (struct jd_timer_cell *c = driver->homeless; JD_UNLIKELY(c); c = c->next)
+		if (c->node._deadline_ns < next)
+			next = c->node._deadline_ns;
+	atomic_store_explicit(&driver->wheel_next, next, memory_order_relaxed);
+	give_back(driver, owner);
+	release_token(driver);
+}
+
+/* What has come in is seen to, nothing fires. False: somebody else holds the token. */
+static bool settle(struct jd_timer_driver *driver, bool owner)
+{
+	if (!take_token(driver))
+		return false;
+	take_in(driver, owner, jd_clock_now());
+	leave(driver, owner);
+	return true;
+}
+
+/* --- Firing ---------------------------------------------------------------------------------- */
+
+static struct jd_timer_cell *pop_homeless(struct jd_timer_driver *driver, uint64_t now_ns)
+{
+	struct jd_timer_cell **link = &driver->homeless;
+
+	while (*link && (*link)->node._deadline_ns > now_ns)
+		link = &(*link)->next;
+	struct jd_timer_cell *cell = *link;
+
+	if (cell)
+		*link = cell->next;
+	return cell;
+}
+
+/* Due cells, out of the wheel but not claimed: a cancel may still win them. */
+static unsigned pop_some(struct jd_timer_driver *driver, uint64_t now_ns,
+			 struct jd_timer_cell **cells, unsigned max)
+{
+	unsigned n = 0;
+
+	while (n < max) {
+		struct jd_timer *node = jd_wheel_pop(&driver->wheel, now_ns);
+		struct jd_timer_cell *cell = node ? cell_of(node)
+						  : (JD_UNLIKELY(driver->homeless)
+							     ? pop_homeless(driver, now_ns)
+							     : NULL);
+
+		if (!cell)
+			break;
+		JD_PREFETCH((void *)atomic_load_explicit(&cell->claim, memory_order_relaxed));
+		cells[n++] = cell;
+	}
+	return n;
+}
+
+bool jd_timer_driver_fire(struct jd_timer_driver *driver, bool owner, uint64_t now_ns,
+			  struct jd_timer_delivery *delivery)
+{
+	struct jd_timer_cell *cells[JD_TIMER_AHEAD];
+	unsigned fired = 0, n;
+
+	if (!take_token(driver))
+		return false;
+	now_ns = take_in(driver, owner, now_ns);
+	do {
+		n = pop_some(driver, now_ns, cells, JD_TIMER_AHEAD);
+		for (unsigned i = 0; i < n; i++) {
+			struct jd_runnable *runnable = claim(cells[i]);
+
+			/* One that was cancelled is freed by its request to unlink. */
+			if (!runnable)
+				continue;
+			free_cell(driver, cells[i]);
+			delivery->deliver(delivery, runnable);
+		}
+		fired += n;
+	} while (n == JD_TIMER_AHEAD && fired < JD_TIMER_BATCH);
+	leave(driver, owner);
+	return true;
+}
+
+/* --- Shutdown -------------------------------------------------------------------------------- */
 
 struct jd_runnable *jd_timer_driver_close(struct jd_timer_driver *driver)
 {
-	struct jd_runnable *runnable = NULL;
-
-	jd_lock_acquire(&driver->lock);
-	driver->closed = true;
-	struct jd_timer *timer = jd_wheel_pop_any(&driver->wheel);
-
-	if (timer) {
-		runnable = timer->_runnable;
-		timer->_runnable = NULL;
+	if (!driver->closed) {
+		/* Somebody who arms may still hold it, to make cells free. */
+		while (!take_token(driver))
+			jd_thread_yield();
+		driver->closed = true;
+		driver->closing[0] = driver->closing[1] = 0;
+		/* order: (TD18) acquire - what came in before the end; pairs with (TD7). */
+		(void)atomic_exchange_explicit(&driver->inbox, inbox_closed, memory_order_acquire);
 	}
-	atomic_store_explicit(&driver->next, JD_NEVER, memory_order_relaxed);
-	jd_lock_release(&driver->lock);
-	return runnable;
+	for (unsigned which = 0; which < 2; which++) {
+		struct jd_timer_cells *cells = which ? &driver->foreign : &driver->own;
+		uint32_t count = jd_timer_cells_count(cells);
+
+		while (driver->closing[which] < count) {
+			struct jd_runnable *runnable =
+				claim(jd_timer_cells_at(cells, driver->closing[which]++));
+
+			if (runnable)
+				return runnable;
+		}
+	}
+	atomic_store_explicit(&driver->wheel_next, JD_NEVER, memory_order_relaxed);
+	atomic_store_explicit(&driver->inbox_next, JD_NEVER, memory_order_relaxed);
+	return NULL;
 }

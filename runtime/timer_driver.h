@@ -1,23 +1,111 @@
-/* timer_driver.h - the timers of a scheduler: a wheel, a lock, and the next deadline for all. */
+/* timer_driver.h - the timers of one worker: who may touch what, and who wins. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef JD_RUNTIME_TIMER_DRIVER_H
 #define JD_RUNTIME_TIMER_DRIVER_H
 
 /*
- * A timer is in the wheel or it is not; the lock decides every race of cancel against fire. Due
- * timers are claimed one by one and delivered without the lock (see cancel_timer), by whichever
- * worker comes along. `next` tells everybody without the lock when that is worth while.
+ * A driver is a wheel and the ways into it. It has an owner (the thread that drives the worker;
+ * the driver of a pool scheduler has none), it can be looked after by any thread, and timers can
+ * be armed and cancelled by any thread.
+ *
+ *   who                  arms                          cancels
+ *   the owner            ring (two stores)             claim (one CAS), ring
+ *   any other thread     inbox (one CAS)               claim (one CAS), unlinks (one CAS)
+ *
+ * The wheel is touched only by who holds the token: a try-lock that nobody ever waits for. Who
+ * fails to take it leaves, because the holder, or who comes after it, will do the work. The holder
+ * first puts what is in the ring and in the inbox into the wheel, then fires what is due. Usually
+ * the owner holds it, between two tasks; when the owner is stuck in a task, any worker may.
+ *
+ * No call here blocks or spins. An owner whose ring is full empties it itself, or, if the token
+ * is taken, uses the inbox.
+ *
+ * The claim. The word `claim` of a cell (timer_cell.h) is the timer from before the cell is
+ * published until somebody wins:
+ *   fire    the holder of the token:   CAS claim: timer -> 0  (TD3); then enters its runnable
+ *   cancel  any thread:                CAS claim: timer -> 0  (TD4); then says JD_OK
+ *   close   shutdown, alone:           CAS claim: timer -> 0; then cancels its runnable
+ * One modification order, so exactly one of them succeeds, and whoever loses knows.
+ *
+ * The timer's memory. After it has been armed, it is touched by the winner alone: the holder reads
+ * and writes it only after it won, before it enters the runnable; a cancel only its own caller's
+ * timer. Everything else (ring, inbox, unlinks, wheel) names cells. So once cancel has said JD_OK,
+ * or the runnable is entered, nothing of us refers to the timer, and it may be armed again or
+ * freed, though the cell may be in the wheel for a while still.
+ *   A cancel may meet a second arming of its timer: it finds the new cell, or the old cell armed
+ * anew for the same timer, and cancels that; or the old cell, free or armed for another, and
+ * says that it fired, which is true of the first arming.
+ *
+ * The cell's memory. A cell is free again when (a) fire won: the holder has it out of the wheel
+ * and frees it; or (b) cancel won: then there is one request to unlink it, in the ring or in
+ * `unlinks`, and the holder that meets the request takes it out of the wheel and frees it. The
+ * holder must not meet the request before the arming, so it takes, in this order,
+ *   1. unlinks (TD6), 2. the tail of the ring (TD1), 3. the inbox (TD8)
+ * and handles the inbox, the ring from its head on, the unlinks. A request in what was taken at
+ * 1 or 2 comes after the CAS that won, which comes after the arming was published; so the arming
+ * is in what was taken there or later, or was handled long ago. An arming whose claim is 0 already
+ * is not put into the wheel; its request frees it.
+ *
+ * Never early. A delay may be put into the ring as it is, without reading a clock; who empties the
+ * ring reads the clock after it has seen the tail (the owner: after its own arming) and adds the
+ * delay to that. That reading is not earlier than the call, so neither is the instant. And a
+ * timer fires when its instant is not later than a reading made before.
+ *
+ * Nobody oversleeps. jd_timer_driver_next is not later than the instant at which somebody must
+ * look: the least of ring_next while the ring is not empty, inbox_next, and wheel_next. The first
+ * is written before the tail (TD2), inbox_next after the push (TD7). The holder, before it takes
+ * the content of either, lowers wheel_next to its number (TD5), and makes it exact again when all
+ * of that is in the wheel. A reader looks at the ring and the inbox first and at wheel_next last;
+ * so if it finds them taken, it finds the lowered number or one that is exact (TD9, TD10). Between
+ * the push to the inbox and the writing of its number the armer has yet to say *earlier;
+ * timekeeper.h says how that reaches a sleeper.
+ *
+ * Memory. An arming that the wheel has no memory for stays in a list that the holder tries again,
+ * and fires from if need be. Arming itself fails with JD_ENOMEM only when there is no cell. Before
+ * more memory is taken for cells, the requests to unlink are handled, by whoever arms.
  */
 #include <jackdaw/scheduler.h>
 
-#include "runtime/lock.h"
+#include "runtime/timer_cell.h"
+#include "runtime/tuning.h"
 #include "timers/wheel.h"
 
+/* When a timer is to fire, as the armer knows it. */
+struct jd_timer_when {
+	uint64_t time_ns;   /* an instant, or a delay from the call on */
+	uint64_t about_ns;  /* the instant, or not later than that */
+	bool relative;      /* time_ns is a delay */
+	uint8_t slack_bits; /* it may be up to 2^slack_bits - 1 ns late in order to be in company */
+};
+
+/* What is done with the runnable of a timer that fired; it must not wait for a timer. */
+struct jd_timer_delivery {
+	void (*deliver)(struct jd_timer_delivery *self, struct jd_runnable *runnable);
+};
+
+/* Access: O the owner, A any thread, atomic, T who holds the token, I immutable after init. */
 struct jd_timer_driver {
-	struct jd_lock lock;
-	bool closed;                             /* L */
-	JD_CACHE_ALIGNED _Atomic(uint64_t) next; /* A: earliest deadline; written under lock */
-	struct jd_wheel wheel;                   /* L */
+	JD_CACHE_ALIGNED _Atomic(uint32_t) tail; /* O writes: of the ring */
+	_Atomic(uint64_t) ring_next;             /* O writes: not above any in the ring */
+	uint32_t head_seen;                      /* O */
+	_Atomic(uint64_t) now_seen;              /* A: the clock, some time ago */
+	struct jd_timer_cells own;
+	uintptr_t ring[JD_TIMER_RING]; /* O writes, T reads: a cell, + 1 to unlink it */
+
+	JD_CACHE_ALIGNED _Atomic(struct jd_timer_cell *) inbox; /* A */
+	_Atomic(struct jd_timer_cell *) unlinks;                /* A */
+	_Atomic(uint64_t) inbox_next;                           /* A */
+	struct jd_timer_cells foreign;
+
+	JD_CACHE_ALIGNED _Atomic(uint32_t) token; /* A: 1 while held */
+	_Atomic(uint32_t) head;                   /* T writes: of the ring */
+	_Atomic(uint64_t) wheel_next;             /* T writes */
+	struct jd_timer_cell *homeless;           /* T: the wheel had no memory for them */
+	struct jd_timer_cell *freed[2];           /* T: last first; own and foreign ones */
+	struct jd_timer_cell *freed_last[2];      /* T */
+	uint32_t closing[2];                      /* of who closes: cells looked at */
+	bool closed;                              /* of who closes */
+	struct jd_wheel wheel;                    /* T */
 };
 
 void jd_timer_driver_init(struct jd_timer_driver *driver, const struct jd_allocator *allocator,
@@ -27,25 +115,67 @@ void jd_timer_driver_init(struct jd_timer_driver *driver, const struct jd_alloca
 void jd_timer_driver_fini(struct jd_timer_driver *driver);
 
 /*
- * As schedule_at. *earlier: the timer is now the first of all, so whoever sleeps until the next
- * deadline sleeps too long.
+ * An instant, or a delay from now, with the slack that the timer has or gets by default. Reads the
+ * clock for a delay, unless patient: then a timer of some slack may begin its delay a little later,
+ * when somebody reads the clock anyway. Only by the owner.
  */
-jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, struct jd_timer *timer,
-			      struct jd_runnable *runnable, uint64_t deadline_ns, bool *earlier);
+struct jd_timer_when jd_timer_when(struct jd_timer_driver *driver, const struct jd_timer *timer,
+				   uint64_t time_ns, bool relative, bool patient);
 
-/* As cancel_timer. */
-jd_status jd_timer_driver_cancel(struct jd_timer_driver *driver, struct jd_timer *timer);
+/*
+ * As schedule_at. owner: the caller is the driver's owner. *earlier: the timer is now the first of
+ * all here, so whoever sleeps until the next instant may sleep too long.
+ */
+jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct jd_timer *timer,
+			      struct jd_runnable *runnable, const struct jd_timer_when *when,
+			      bool *earlier);
 
-/* Claims one due timer and returns its runnable, to be entered at once; NULL: none is due. */
-struct jd_runnable *jd_timer_driver_claim(struct jd_timer_driver *driver, uint64_t now_ns);
+/* As cancel_timer, for a timer of any driver. self: the driver that the caller owns, or NULL. */
+jd_status jd_timer_cancel(struct jd_timer_driver *self, struct jd_timer *timer);
 
-/* Takes no more timers; then claims any one that is left, to be cancelled at once. */
+/*
+ * Delivers what is due, JD_TIMER_BATCH at most. now_ns is a reading of the clock made by the caller
+ * before. False: somebody else holds the token, and nothing was done.
+ */
+bool jd_timer_driver_fire(struct jd_timer_driver *driver, bool owner, uint64_t now_ns,
+			  struct jd_timer_delivery *delivery);
+
+/* Takes no more timers; then claims any one that is left, to be cancelled at once. When nobody
+ * fires any more, and there is no owner. */
 struct jd_runnable *jd_timer_driver_close(struct jd_timer_driver *driver);
 
-/* The earliest deadline; JD_NEVER when there is none. A moment old. */
+/* When somebody must look, at the latest; JD_NEVER: no timer. A moment old. */
 static inline uint64_t jd_timer_driver_next(const struct jd_timer_driver *driver)
 {
-	return atomic_load_explicit(&driver->next, memory_order_relaxed);
+	uint64_t next = JD_NEVER, wheel;
+	/* order: (TD9) acquire - wheel_next, of a ring that was emptied; pairs with (TD16). */
+	uint32_t head = atomic_load_explicit(&driver->head, memory_order_acquire);
+
+	/* order: (TD11) acquire - ring_next; pairs with (TD2). */
+	if (atomic_load_explicit(&driver->tail, memory_order_acquire) != head)
+		next = atomic_load_explicit(&driver->ring_next, memory_order_relaxed);
+	/* order: (TD10) acquire - wheel_next, of an inbox that was taken; pairs with (TD5). */
+	uint64_t inbox = atomic_load_explicit(&driver->inbox_next, memory_order_acquire);
+
+	if (inbox < next)
+		next = inbox;
+	wheel = atomic_load_explicit(&driver->wheel_next, memory_order_relaxed);
+	return wheel < next ? wheel : next;
+}
+
+/* The owner has put something into the ring that nobody has seen to yet. */
+static inline bool jd_timer_driver_pending(const struct jd_timer_driver *driver)
+{
+	return atomic_load_explicit(&driver->tail, memory_order_relaxed) !=
+	       atomic_load_explicit(&driver->head, memory_order_relaxed);
+}
+
+/* The instant at which a timer fires that may be late by a power of two: a multiple of it. */
+static inline uint64_t jd_timer_rounded(uint64_t deadline_ns, unsigned slack_bits)
+{
+	uint64_t slack = (UINT64_C(1) << slack_bits) - 1;
+
+	return deadline_ns > UINT64_MAX - slack ? deadline_ns : (deadline_ns + slack) & ~slack;
 }
 
 #endif

@@ -13,33 +13,13 @@ static void count(_Atomic(uint64_t) *counter, uint64_t n)
 			      memory_order_relaxed);
 }
 
-/* --- The timekeeper's word: its index + 1 and its deadline in units, 0 for nobody ----------- */
-
-#define JD_KEEPER_UNIT_NS 2048u /* as many as an index may have values, so that both fit */
-
-static uint64_t keeper_word(unsigned index, uint64_t deadline_ns)
-{
-	return deadline_ns / JD_KEEPER_UNIT_NS * JD_KEEPER_UNIT_NS + index + 1;
-}
-
-static uint64_t keeper_deadline(uint64_t word)
-{
-	return word / JD_KEEPER_UNIT_NS;
-}
-
-static unsigned keeper_of(const struct jd_workers *all)
-{
-	return (unsigned)(atomic_load_explicit(&all->keeper, memory_order_relaxed) %
-			  JD_KEEPER_UNIT_NS);
-}
-
 /* --- Waking --------------------------------------------------------------------------------- */
 
 /* Wakes one sleeper, not the timekeeper if there is another; the caller has claimed a searcher. */
 static bool wake_any(struct jd_workers *all)
 {
 	unsigned start = atomic_fetch_add_explicit(&all->rotor, 1, memory_order_relaxed);
-	unsigned keeper = keeper_of(all);
+	unsigned keeper = jd_timekeeper_post(&all->timers);
 
 	for (unsigned i = 0; i <= all->count; i++) {
 		unsigned w = i < all->count ? (start + i) % all->count : keeper - 1;
@@ -67,7 +47,7 @@ static void notify(struct jd_workers *all)
 static void kick_keeper(struct jd_workers *all)
 {
 	jd_idle_add_searcher(&all->idle);
-	unsigned keeper = keeper_of(all);
+	unsigned keeper = jd_timekeeper_post(&all->timers);
 
 	if (keeper && jd_idle_claim(&all->workers[keeper - 1].word)) {
 		jd_futex_wake_one(&all->workers[keeper - 1].word);
@@ -120,22 +100,28 @@ static struct jd_runnable *take_injected(struct jd_worker *w)
 	return adopt(w, jd_injector_take(&w->all->injector));
 }
 
-/* Enters what is due; runnables that are not inline go to the own queue. */
-static void fire_timers(struct jd_worker *w)
+/* A timer fired, found by this worker. */
+struct delivery {
+	struct jd_timer_delivery base;
+	struct jd_worker *worker;
+};
+
+static void deliver(struct jd_timer_delivery *base, struct jd_runnable *r)
 {
-	struct jd_workers *all = w->all;
+	struct jd_worker *w = jd_container_of(base, struct delivery, base)->worker;
 
-	if (jd_timer_driver_next(&all->timers) == JD_NEVER)
-		return;
-	uint64_t now = jd_clock_now();
-	struct jd_runnable *r;
+	if (r->flags & JD_RUNNABLE_INLINE)
+		jd_runnable_run(r, w);
+	else if (jd_workers_schedule(w->all, r) != JD_OK)
+		jd_runnable_cancel(r);
+}
 
-	while ((r = jd_timer_driver_claim(&all->timers, now)) != NULL) {
-		if (r->flags & JD_RUNNABLE_INLINE)
-			jd_runnable_run(r, w);
-		else if (jd_workers_schedule(all, r) != JD_OK)
-			jd_runnable_cancel(r);
-	}
+/* Enters what is due; runnables that are not inline go to the own queue. */
+static void fire_timers(struct jd_worker *w, bool idle)
+{
+	struct delivery delivery = {{deliver}, w};
+
+	jd_timekeeper_fire(&w->all->timers, w->index, idle, &delivery.base);
 }
 
 static uint64_t next_random(struct jd_worker *w)
@@ -199,7 +185,7 @@ static struct jd_runnable *take_local(struct jd_worker *w)
 	void *oldest;
 
 	if (JD_UNLIKELY(++w->tick % JD_WORKER_FAIR_TICKS == 0)) {
-		fire_timers(w);
+		fire_timers(w, false);
 		r = take_injected(w);
 		if (!r && jd_deque_steal(&w->deque, &oldest) == JD_STEAL_OK)
 			r = oldest;
@@ -238,7 +224,7 @@ static struct jd_runnable *search(struct jd_worker *w)
 		bool contended = false;
 		struct jd_runnable *r = NULL;
 
-		fire_timers(w);
+		fire_timers(w, true);
 		r = jd_deque_pop(&w->deque);
 		if (!r)
 			r = take_injected(w);
@@ -254,54 +240,24 @@ static struct jd_runnable *search(struct jd_worker *w)
 	return NULL;
 }
 
-/*
- * Sees to it that somebody sleeps no longer than until next: this worker if nobody else does.
- * Returns until when this worker may sleep.
- */
-static uint64_t keep_time(struct jd_worker *w, uint64_t next)
-{
-	struct jd_workers *all = w->all;
-	uint64_t keeper = atomic_load_explicit(&all->keeper, memory_order_relaxed);
-
-	if (next == JD_NEVER)
-		return JD_NEVER;
-	do {
-		if (keeper && keeper_deadline(keeper) <= next / JD_KEEPER_UNIT_NS)
-			return JD_NEVER;
-	} while (!atomic_compare_exchange_weak_explicit(
-		&all->keeper, &keeper, keeper_word(w->index, next), memory_order_relaxed,
-		memory_order_relaxed));
-	return next;
-}
-
-/* Gives the post up if this worker still has it. */
-static void keep_time_no_more(struct jd_worker *w, uint64_t deadline)
-{
-	uint64_t mine = keeper_word(w->index, deadline);
-
-	if (deadline != JD_NEVER)
-		atomic_compare_exchange_strong_explicit(&w->all->keeper, &mine, 0,
-							memory_order_relaxed, memory_order_relaxed);
-}
-
 /* Sleeps until woken or needed; the worker is a searcher afterwards. */
 static void sleep_idle(struct jd_worker *w, bool searching)
 {
 	struct jd_workers *all = w->all;
-	uint64_t next = jd_timer_driver_next(&all->timers);
-	uint64_t deadline = keep_time(w, next);
+	uint64_t next = jd_timekeeper_next(&all->timers);
+	uint64_t deadline = jd_timekeeper_take_post(&all->timers, w->index, next);
 
 	w->armed = false;
 	jd_idle_enter(&all->idle, &w->word, searching);
 	/* Once more, now that posts and kicks see us: a deadline may have come meanwhile, too. */
-	if (!work_in_sight(w) && jd_timer_driver_next(&all->timers) >= next) {
+	if (!work_in_sight(w) && jd_timekeeper_next(&all->timers) >= next) {
 		count(&w->stats.parks, 1);
 		while (atomic_load_explicit(&w->word, memory_order_relaxed) == JD_IDLE_SLEEPING) {
 			if (jd_futex_wait(&w->word, JD_IDLE_SLEEPING, deadline) == JD_ETIMEDOUT)
 				break;
 		}
 	}
-	keep_time_no_more(w, deadline);
+	jd_timekeeper_leave_post(&all->timers, w->index, deadline);
 	if (jd_idle_leave(&all->idle, &w->word))
 		count(&w->stats.woken, 1);
 }
@@ -311,8 +267,8 @@ static bool more_to_do(const struct jd_worker *w)
 {
 	const struct jd_workers *all = w->all;
 
-	return work_in_sight(w) || (jd_timer_driver_next(&all->timers) != JD_NEVER &&
-				    !atomic_load_explicit(&all->keeper, memory_order_relaxed));
+	return work_in_sight(w) ||
+	       (jd_timekeeper_next(&all->timers) != JD_NEVER && !jd_timekeeper_post(&all->timers));
 }
 
 /* Searches and sleeps until there is something; NULL when the loop is to end. */
@@ -422,20 +378,25 @@ jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnab
 }
 
 jd_status jd_workers_arm(struct jd_workers *all, struct jd_timer *timer,
-			 struct jd_runnable *runnable, uint64_t deadline_ns)
+			 struct jd_runnable *runnable, uint64_t time_ns, bool relative)
 {
 	struct jd_worker *w = jd_workers_self(all);
-	bool earlier;
-	jd_status status =
-		jd_timer_driver_arm(&all->timers, timer, runnable, deadline_ns, &earlier);
+	enum jd_timer_announce announce;
+	jd_status status = jd_timekeeper_arm(&all->timers, w ? w->index : JD_TIMEKEEPER_OUTSIDE,
+					     timer, runnable, time_ns, relative, &announce);
 
-	if (status == JD_OK && earlier) {
-		if (w)
-			w->armed = true;
-		else
-			kick_keeper(all);
-	}
+	if (announce == JD_TIMER_SOON)
+		w->armed = true;
+	else if (announce == JD_TIMER_NOW)
+		kick_keeper(all);
 	return status;
+}
+
+jd_status jd_workers_cancel(struct jd_workers *all, struct jd_timer *timer)
+{
+	const struct jd_worker *w = jd_workers_self(all);
+
+	return jd_timekeeper_cancel(&all->timers, w ? w->index : JD_TIMEKEEPER_OUTSIDE, timer);
 }
 
 jd_status jd_workers_hand_on(struct jd_workers *all)
@@ -572,16 +533,13 @@ jd_status jd_workers_init(struct jd_workers *all, unsigned count_,
 	}
 	all->forks.blocks = forks_block;
 	jd_reclaimer_init(&all->reclaimer);
-	jd_timer_driver_init(&all->timers, allocator, jd_clock_now());
 	jd_injector_init(&all->injector);
-	for (unsigned i = 0; i < count_; i++) {
+	status = jd_timekeeper_init(&all->timers, allocator, count_);
+	for (unsigned i = 0; i < count_ && status == JD_OK; i++)
 		status = worker_init(&all->workers[i], all, i);
-		if (status != JD_OK) {
-			jd_workers_fini(all);
-			return status;
-		}
-	}
-	return JD_OK;
+	if (status != JD_OK)
+		jd_workers_fini(all);
+	return status;
 }
 
 void jd_workers_fini(struct jd_workers *all)
@@ -591,7 +549,7 @@ void jd_workers_fini(struct jd_workers *all)
 		jd_memory_free(all->allocator, all->workers[i].victims,
 			       all->count * sizeof(unsigned), alignof(unsigned));
 	}
-	jd_timer_driver_fini(&all->timers);
+	jd_timekeeper_fini(&all->timers);
 	jd_reclaimer_fini(&all->reclaimer);
 	jd_fork_host_fini(&all->forks);
 	jd_memory_free(all->allocator, all->workers, all->count * sizeof(*all->workers),
@@ -607,7 +565,7 @@ static unsigned long long read_count(const _Atomic(uint64_t) *counter)
 void jd_workers_dump(const struct jd_workers *all, FILE *out)
 {
 	static const char *const states[] = {"running", "sleeping", "notified"};
-	uint64_t next = jd_timer_driver_next(&all->timers);
+	uint64_t next = jd_timekeeper_next(&all->timers);
 
 	for (unsigned i = 0; i < all->count; i++) {
 		const struct jd_worker *w = &all->workers[i];

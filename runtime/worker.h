@@ -11,13 +11,6 @@
  * that blocks; so after each run the loop asks whether the worker is still its own. The worker
  * pointer that a runnable is given is a hint for the same reason: after a blocking call it may
  * belong to another thread.
- *
- * Timers: one sleeping worker, the timekeeper, sleeps until the next deadline only. A sleeper takes
- * the post when it is free or when its deadline is nearer. Whoever arms an earlier timer on a
- * foreign thread wakes the timekeeper, after the same kind of RMW as a post (idle.h): so either it
- * sees the keeper or the keeper sees the deadline. On a worker that waits until the worker turns
- * to its next runnable: if it goes to sleep instead, it sees to the timer itself, and nobody
- * need be woken.
  */
 #include <jackdaw/scheduler.h>
 
@@ -28,7 +21,7 @@
 #include "runtime/idle.h"
 #include "runtime/reclaimer.h"
 #include "runtime/thread_pool.h"
-#include "runtime/timer_driver.h"
+#include "runtime/timekeeper.h"
 
 /* Counted by the driving thread, read by anyone; relaxed. */
 struct jd_worker_stats {
@@ -48,7 +41,7 @@ struct jd_worker {
 	unsigned index;                     /* I */
 	unsigned tick;                      /* O: runnables since start */
 	uint64_t rng;                       /* O */
-	bool armed;                         /* O: armed an earlier timer in this run */
+	bool armed;                         /* O: a timer of this run is to be announced */
 	unsigned *victims;                  /* I: the others' indices, nearest first */
 	struct jd_runnable drive;           /* I: the job of driving it */
 	struct jd_fork_point fork;          /* O: where the driving thread runs what it steals */
@@ -66,13 +59,12 @@ struct jd_workers {
 	const struct jd_topology *topology;   /* I: for pinning; NULL: not pinned */
 	struct jd_thread_pool *pool;          /* I */
 	struct jd_reclaimer reclaimer;
-	struct jd_timer_driver timers;
+	struct jd_timekeeper timers;          /* A */
 	struct jd_fork_host forks;            /* A */
 	struct jd_injector injector;          /* A */
 	JD_CACHE_ALIGNED struct jd_idle idle; /* A */
 	_Atomic(uint32_t) rotor;              /* A: where the next search for a sleeper starts */
 	_Atomic(uint32_t) stop;               /* A: the loops end */
-	JD_CACHE_ALIGNED _Atomic(uint64_t) keeper; /* A: the timekeeper and its deadline */
 };
 
 /* topology NULL: no pinning. On an error nothing is left behind. */
@@ -93,9 +85,11 @@ static inline struct jd_worker *jd_workers_self(const struct jd_workers *all)
 /* Queues the runnable and sees that somebody runs it. JD_ECLOSED after jd_workers_close. */
 jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnable);
 
-/* Arms a timer and sees that somebody looks in time. */
+/* Arms a timer, at an instant or after a delay, and sees that somebody looks in time. */
 jd_status jd_workers_arm(struct jd_workers *all, struct jd_timer *timer,
-			 struct jd_runnable *runnable, uint64_t deadline_ns);
+			 struct jd_runnable *runnable, uint64_t time_ns, bool relative);
+
+jd_status jd_workers_cancel(struct jd_workers *all, struct jd_timer *timer);
 
 /*
  * The calling thread, which drives one of these workers, is going to block: another thread takes

@@ -112,13 +112,23 @@ static jd_status ws_schedule_at(struct jd_scheduler *base, struct jd_timer *time
 {
 	struct jd_ws_scheduler *ws = ws_of(base);
 
-	return admits(ws, runnable) ? jd_workers_arm(&ws->workers, timer, runnable, deadline_ns)
+	return admits(ws, runnable)
+		       ? jd_workers_arm(&ws->workers, timer, runnable, deadline_ns, false)
+		       : JD_ECLOSED;
+}
+
+static jd_status ws_schedule_after(struct jd_scheduler *base, struct jd_timer *timer,
+				   struct jd_runnable *runnable, uint64_t delay_ns)
+{
+	struct jd_ws_scheduler *ws = ws_of(base);
+
+	return admits(ws, runnable) ? jd_workers_arm(&ws->workers, timer, runnable, delay_ns, true)
 				    : JD_ECLOSED;
 }
 
 static jd_status ws_cancel_timer(struct jd_scheduler *base, struct jd_timer *timer)
 {
-	return jd_timer_driver_cancel(&ws_of(base)->workers.timers, timer);
+	return jd_workers_cancel(&ws_of(base)->workers, timer);
 }
 
 /* --- Waiting -------------------------------------------------------------------------------- */
@@ -229,7 +239,7 @@ static jd_status ws_shutdown(struct jd_scheduler *base)
 	jd_workers_stop(&ws->workers);
 	jd_thread_pool_join(&ws->pool);
 
-	while ((runnable = jd_timer_driver_close(&ws->workers.timers)) != NULL)
+	while ((runnable = jd_timekeeper_close(&ws->workers.timers)) != NULL)
 		jd_runnable_cancel(runnable);
 	jd_runnable_cancel_list(injected);
 	while ((runnable = jd_workers_rest(&ws->workers)) != NULL)
@@ -260,6 +270,7 @@ static const struct jd_scheduler_ops ws_ops = {
 	.schedule_foreground = ws_schedule_foreground,
 	.schedule_blocking = ws_schedule_blocking,
 	.schedule_at = ws_schedule_at,
+	.schedule_after = ws_schedule_after,
 	.cancel_timer = ws_cancel_timer,
 	.park = ws_park,
 	.unpark = ws_unpark,

@@ -86,6 +86,12 @@ static inline void jd_runnable_cancel(struct jd_runnable *runnable)
  * Memory of one armed timer, embedded by its user. Zero it before its first use. It may be armed
  * again as soon as it fired (its runnable was entered) or cancel_timer returned JD_OK, and must
  * not be freed or moved while it is armed. All fields belong to the scheduler.
+ *
+ * Slack. A timer never fires early. How late it fires, on an idle machine, is the time a thread
+ * takes to wake up (tens of us), and its slack: a wake-up costs more than a hundred timers, so
+ * those that have the time fire together, at instants that are multiples of a power of two. By
+ * default the slack is an eighth of the delay, and at most 524 us; for an instant far from the
+ * clock's last reading, at most 524 us. In tests, where time is virtual, there is none.
  */
 struct jd_timer {
 	struct jd_timer *_next;
@@ -95,7 +101,18 @@ struct jd_timer {
 	void *_owner;
 	JD_ATOMIC(uint32_t) _state; /* 0 idle, 1 armed; see the scheduler that owns it */
 	uint32_t _slot;
+	JD_ATOMIC(void *) _cell; /* what stands for it in the scheduler; NULL: not armed */
+	uint32_t _slack_ns;      /* + 1; see jd_timer_set_slack. 0: the default */
 };
+
+/*
+ * From its next arming on, the timer may fire up to slack_ns late on purpose; 0: as precisely as
+ * the system can wake a thread. Above 4.29 s counts as that. Not while it is armed.
+ */
+static inline void jd_timer_set_slack(struct jd_timer *timer, uint64_t slack_ns)
+{
+	timer->_slack_ns = slack_ns < UINT32_MAX ? (uint32_t)slack_ns + 1 : UINT32_MAX;
+}
 
 /* --- The operations ------------------------------------------------------------------------- */
 
@@ -140,6 +157,13 @@ struct jd_scheduler_ops {
 	 */
 	jd_status (*schedule_at)(struct jd_scheduler *self, struct jd_timer *timer,
 				 struct jd_runnable *runnable, uint64_t deadline_ns);
+
+	/*
+	 * The same at now() + delay, the now() of the call or one a little later. An overflow is
+	 * JD_NEVER. Optional: then it is schedule_at, at the now() of the call.
+	 */
+	jd_status (*schedule_after)(struct jd_scheduler *self, struct jd_timer *timer,
+				    struct jd_runnable *runnable, uint64_t delay_ns);
 
 	/*
 	 * JD_OK: it will not fire, the runnable is the caller's again, the memory is free.

@@ -72,35 +72,76 @@ jd_status jd_thread_pool_submit_now(struct jd_thread_pool *pool, struct jd_runna
 	return JD_EAGAIN;
 }
 
-void jd_timer_driver_init(struct jd_timer_driver *driver, const struct jd_allocator *allocator,
-			  uint64_t now_ns)
+/* No timers here: test_model_timer.c. */
+jd_status jd_timekeeper_init(struct jd_timekeeper *tk, const struct jd_allocator *allocator,
+			     uint32_t count)
 {
+	(void)tk;
 	(void)allocator;
-	(void)now_ns;
-	atomic_init(&driver->next, JD_NEVER);
+	(void)count;
+	return JD_OK;
 }
 
-void jd_timer_driver_fini(struct jd_timer_driver *driver)
+void jd_timekeeper_fini(struct jd_timekeeper *tk)
 {
-	(void)driver;
+	(void)tk;
 }
 
-jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, struct jd_timer *timer,
-			      struct jd_runnable *runnable, uint64_t deadline_ns, bool *earlier)
+uint64_t jd_timekeeper_next(const struct jd_timekeeper *tk)
 {
-	(void)driver;
+	(void)tk;
+	return JD_NEVER;
+}
+
+jd_status jd_timekeeper_arm(struct jd_timekeeper *tk, uint32_t self, struct jd_timer *timer,
+			    struct jd_runnable *runnable, uint64_t time_ns, bool relative,
+			    enum jd_timer_announce *announce)
+{
+	(void)tk;
+	(void)self;
 	(void)timer;
 	(void)runnable;
-	(void)deadline_ns;
-	(void)earlier;
+	(void)time_ns;
+	(void)relative;
+	*announce = JD_TIMER_QUIET;
 	return JD_ENOTSUP;
 }
 
-struct jd_runnable *jd_timer_driver_claim(struct jd_timer_driver *driver, uint64_t now_ns)
+jd_status jd_timekeeper_cancel(struct jd_timekeeper *tk, uint32_t self, struct jd_timer *timer)
 {
-	(void)driver;
-	(void)now_ns;
-	return NULL;
+	(void)tk;
+	(void)self;
+	(void)timer;
+	return JD_EALREADY;
+}
+
+void jd_timekeeper_fire(struct jd_timekeeper *tk, uint32_t self, bool idle,
+			struct jd_timer_delivery *delivery)
+{
+	(void)tk;
+	(void)self;
+	(void)idle;
+	(void)delivery;
+}
+
+uint64_t jd_timekeeper_take_post(struct jd_timekeeper *tk, uint32_t self, uint64_t next)
+{
+	(void)tk;
+	(void)self;
+	return next;
+}
+
+void jd_timekeeper_leave_post(struct jd_timekeeper *tk, uint32_t self, uint64_t until)
+{
+	(void)tk;
+	(void)self;
+	(void)until;
+}
+
+uint32_t jd_timekeeper_post(const struct jd_timekeeper *tk)
+{
+	(void)tk;
+	return 0;
 }
 
 void jd_reclaimer_init(struct jd_reclaimer *self)

@@ -1,0 +1,88 @@
+/* timer_cell.h - the scheduler's own memory of an armed timer, and where it comes from. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JD_RUNTIME_TIMER_CELL_H
+#define JD_RUNTIME_TIMER_CELL_H
+
+/*
+ * A timer is its user's memory, free again the moment a cancel has won. So nothing that another
+ * thread may still hold points to a timer. Wheels and lists hold cells, and a cell has one word
+ * that names the timer: the claim. Who changes it from the timer to 0 has won, and only the winner
+ * touches the timer. See timer_driver.h for the protocol.
+ *
+ * Cells are never given back to the allocator before the end of the scheduler. So a cancel that
+ * comes late looks at a cell that is free, or armed for another timer, and loses by the compare.
+ *
+ * There are two pools a driver, of equal make. A cell goes back to the pool it came from.
+ *  - own: taken by the worker without a read-modify-write, from a private list, then from the list
+ *    of those that others have returned (taken whole), then fresh.
+ *  - foreign: taken by any thread, from a stack whose head carries a count of its pops, so that a
+ *    compare does not mistake a head that left and came back (the ABA problem; R. K. Treiber,
+ *    "Systems Programming: Coping with Parallelism", 1986). Only fresh ones take a lock.
+ */
+#include <jackdaw/scheduler.h>
+
+#include "platform/atomic.h"
+#include "platform/compiler.h"
+
+struct jd_timer_driver;
+
+enum {
+	JD_TIMER_CHUNKS = 24, /* each twice the one before */
+};
+
+/*
+ * Access: A any thread, atomic; T who holds the driver's token; P whoever arms it, before it is
+ * published, then T; I immutable.
+ */
+struct jd_timer_cell {
+	_Atomic(uintptr_t) claim;          /* A: the armed timer; 0: fired, cancelled or free */
+	struct jd_timer node;              /* P: what the wheel holds */
+	struct jd_timer_cell *next;        /* P: inbox, homeless, own free lists */
+	struct jd_timer_cell *next_unlink; /* who cancelled, then T */
+	struct jd_timer_driver *home;      /* I */
+	uint32_t number;                   /* I: in its pool */
+	_Atomic(uint32_t) next_free;       /* A: foreign free stack: number + 1 */
+	uint8_t slack_bits;                /* P: log2 of its slack */
+	bool relative;                     /* P: node._deadline_ns is a delay as yet */
+	bool foreign;                      /* I: which pool */
+};
+
+struct jd_timer_cells {
+	const struct jd_allocator *allocator;         /* I */
+	struct jd_timer_driver *home;                 /* I */
+	bool foreign;                                 /* I */
+	struct jd_lock lock;                          /* of carved, in the foreign one */
+	uint32_t carved;                              /* L or owner: ever taken */
+	struct jd_timer_cell *mine;                   /* owner: private list */
+	_Atomic(struct jd_timer_cell *) returned;     /* A: for the owner */
+	_Atomic(uint64_t) stack;                      /* A: pops << 32 | number + 1 */
+	struct jd_timer_cell *chunk[JD_TIMER_CHUNKS]; /* of who carves; then I */
+};
+
+void jd_timer_cells_init(struct jd_timer_cells *cells, const struct jd_allocator *allocator,
+			 struct jd_timer_driver *home, bool foreign);
+void jd_timer_cells_fini(struct jd_timer_cells *cells);
+
+/* The next take will need memory, as far as one can see. */
+static inline bool jd_timer_cells_dry(const struct jd_timer_cells *cells)
+{
+	if (cells->foreign)
+		return !(uint32_t)atomic_load_explicit(&cells->stack, memory_order_relaxed);
+	return !cells->mine && !atomic_load_explicit(&cells->returned, memory_order_relaxed);
+}
+
+/* By the owner of an own pool, by any thread from a foreign one. NULL: no memory. */
+struct jd_timer_cell *jd_timer_cells_take(struct jd_timer_cells *cells);
+
+/* One that was just taken and not published, or by the owner. */
+void jd_timer_cells_give(struct jd_timer_cells *cells, struct jd_timer_cell *cell);
+
+/* A list by next, from first to last, from any thread. */
+void jd_timer_cells_give_list(struct jd_timer_cells *cells, struct jd_timer_cell *first,
+			      struct jd_timer_cell *last);
+
+/* How many were ever taken, and number i of them. Any thread for foreign cells, else the owner. */
+uint32_t jd_timer_cells_count(struct jd_timer_cells *cells);
+struct jd_timer_cell *jd_timer_cells_at(const struct jd_timer_cells *cells, uint32_t i);
+
+#endif
