@@ -5,6 +5,7 @@
 #include "bench/os/usage.h"
 #include "bench/run.h"
 #include "bench/shim/jd_bench.h"
+#include "bench/workers.h"
 
 /*
  * Five seconds in which nobody asks for anything, after some work, so that all threads are there.
@@ -15,11 +16,13 @@
  */
 enum {
 	IDLE_SECONDS = 5,
+	IDLE_QUICK = 1,      /* instead, when in haste */
 	IDLE_WARM_UP = 1000, /* tasks before */
 	IDLE_SETTLE_MS = 50, /* then all have gone to sleep */
 };
 
 struct idle_data {
+	uint64_t seconds;
 	double cpu_s;
 	uint64_t switches;
 };
@@ -49,7 +52,7 @@ static jd_status idle_run(void *arg, struct jd_scheduler *scheduler)
 	if (status != JD_OK)
 		return status;
 	bench_usage_others(&before);
-	status = bench_gap(scheduler, IDLE_SECONDS * JD_SEC);
+	status = bench_gap(scheduler, data->seconds * JD_SEC);
 	bench_usage_others(&after);
 	/* Two calls a reading: off by the microsecond between them, either way. */
 	data->cpu_s = after.cpu_s > before.cpu_s ? after.cpu_s - before.cpu_s : 0;
@@ -69,13 +72,14 @@ static void idle_report(void *arg, struct jd_bench_state *state)
 void b_idle(void)
 {
 	static struct idle_data data;
-	static const struct bench_workload workload = {.name = "idle",
-						       .ops = IDLE_SECONDS,
-						       .runs = 1,
-						       .own_time = true,
-						       .data = &data,
-						       .parallel = idle_run,
-						       .report = idle_report};
+	static struct bench_workload workload = {.name = "idle",
+						 .runs = 1,
+						 .own_time = true,
+						 .data = &data,
+						 .parallel = idle_run,
+						 .report = idle_report};
 
+	data.seconds = bench_is_quick() ? IDLE_QUICK : IDLE_SECONDS;
+	workload.ops = (double)data.seconds;
 	bench_workload_add(&workload);
 }

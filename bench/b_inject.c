@@ -4,17 +4,13 @@
 
 #include "bench/files.h"
 #include "bench/run.h"
+#include "bench/sizes.h"
 #include "platform/platform.h"
 
 /*
  * The producers do not wait for the workers, so a row shows the slower of the two sides. Starting
  * the threads is measured too; it is a small part.
  */
-enum {
-	INJECT_COUNT = 400 * 1000,
-	INJECT_THREADS_MAX = 4,
-};
-
 struct inject_data {
 	int threads;
 	_Atomic(uint64_t) ran; /* A */
@@ -91,23 +87,19 @@ static const char *inject_check(void *arg)
 
 void b_inject(void)
 {
-	static struct inject_data one = {.threads = 1};
-	static struct inject_data four = {.threads = 4};
-	static const struct bench_workload inject1 = {.name = "inject1",
-						      .ops = INJECT_COUNT,
-						      .runs = 2,
-						      .data = &one,
-						      .reset = inject_reset,
-						      .parallel = inject_run,
-						      .check = inject_check};
-	static const struct bench_workload inject4 = {.name = "inject4",
-						      .ops = INJECT_COUNT,
-						      .runs = 2,
-						      .data = &four,
-						      .reset = inject_reset,
-						      .parallel = inject_run,
-						      .check = inject_check};
+	static struct inject_data data[] = {
+		{.threads = 1}, {.threads = 2}, {.threads = 4}, {.threads = 8}};
+	static const char *const names[] = {"inject1", "inject2", "inject4", "inject8"};
+	static struct bench_workload workloads[4];
 
-	bench_workload_add(&inject1);
-	bench_workload_add(&inject4);
+	for (int i = 0; i < 4; i++) {
+		workloads[i] = (struct bench_workload){.name = names[i],
+						       .ops = INJECT_COUNT,
+						       .runs = 2,
+						       .data = &data[i],
+						       .reset = inject_reset,
+						       .parallel = inject_run,
+						       .check = inject_check};
+		bench_workload_add(&workloads[i]);
+	}
 }

@@ -4,10 +4,7 @@
 
 #include "bench/files.h"
 #include "bench/run.h"
-
-enum {
-	PINGPONG_HOPS = 500 * 1000
-};
+#include "bench/sizes.h"
 
 /*
  * Each player leaves a waker of its own once, at its first poll; the second one to do so serves.

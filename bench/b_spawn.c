@@ -4,20 +4,12 @@
 
 #include "bench/files.h"
 #include "bench/run.h"
+#include "bench/sizes.h"
 
 /*
  * The tasks do next to nothing, so a row shows the whole price of one: allocate, queue, run, count
  * it as done where somebody waits for it, release. A run ends when no task is left.
  */
-enum {
-	SPAWN_COUNT = 1000 * 1000,
-	SPAWN_WAVE = 1000, /* more at once would measure the first touch of fresh memory */
-	JOIN_COUNT = 500 * 1000,
-	CHAIN_COUNT = 1000 * 1000,
-	YIELD_COUNT = 1000 * 1000,
-	YIELD_TASKS = 100, /* of the row where many give way to each other */
-};
-
 struct spawn_data {
 	const struct jd_future_ops *ops; /* of the first tasks */
 	uint32_t tasks;                  /* so many of them */

@@ -1,24 +1,21 @@
 /* b_wake.c - how long an idle scheduler takes to start a task from another thread. */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdlib.h>
-
 #include <jackdaw/task.h>
 
 #include "bench/files.h"
 #include "bench/gap.h"
+#include "bench/histogram.h"
 #include "bench/os/usage.h"
 #include "bench/run.h"
 #include "bench/shim/jd_bench.h"
+#include "bench/sizes.h"
+#include "bench/workers.h"
 #include "platform/platform.h"
-
-enum {
-	WAKE_SAMPLES = 3000,
-	WAKE_GAP_US = 1000, /* between two: every worker has gone to sleep by then */
-};
 
 struct wake_data {
 	double cpu_s; /* of all threads, also the one that submits, over all samples and gaps */
-	uint64_t ns[WAKE_SAMPLES];
+	int samples;
+	struct bench_histogram ns;
 };
 
 struct sample {
@@ -37,7 +34,7 @@ static jd_status wake_run(void *arg, struct jd_scheduler *scheduler)
 	struct bench_usage before, after;
 
 	bench_usage_all(&before);
-	for (int i = 0; i < WAKE_SAMPLES; i++) {
+	for (int i = 0; i < data->samples; i++) {
 		struct sample sample = {0};
 		struct jd_task *task;
 		jd_status status = bench_gap(scheduler, WAKE_GAP_US * JD_US);
@@ -51,66 +48,50 @@ static jd_status wake_run(void *arg, struct jd_scheduler *scheduler)
 			status = jd_task_join(task, NULL);
 		if (status != JD_OK)
 			return status;
-		data->ns[i] = sample.began_ns - start;
+		bench_histogram_add(&data->ns, sample.began_ns - start);
 	}
 	bench_usage_all(&after);
 	data->cpu_s = after.cpu_s - before.cpu_s;
 	return JD_OK;
 }
 
-static int compare(const void *left, const void *right)
+static void wake_reset(void *arg)
 {
-	uint64_t a = *(const uint64_t *)left;
-	uint64_t b = *(const uint64_t *)right;
-
-	return (a > b) - (a < b);
+	bench_histogram_clear(&((struct wake_data *)arg)->ns);
 }
 
 static const char *wake_check(void *arg)
 {
 	const struct wake_data *data = arg;
 
-	for (int i = 0; i < WAKE_SAMPLES; i++)
-		if (data->ns[i] > 10 * JD_SEC)
-			return "a task began before it was spawned, or very late";
-	return NULL;
+	if (data->ns.total != (uint64_t)data->samples)
+		return "not every task ran";
+	return data->ns.max <= 10 * JD_SEC ? NULL
+					   : "a task began before it was spawned, or very late";
 }
 
 static void wake_report(void *arg, struct jd_bench_state *state)
 {
-	static const struct {
-		const char *name;
-		int index;
-	} percentiles[] = {
-		{"p50_ns", WAKE_SAMPLES / 2},
-		{"p90_ns", WAKE_SAMPLES * 9 / 10},
-		{"p99_ns", WAKE_SAMPLES * 99 / 100},
-		{"max_ns", WAKE_SAMPLES - 1},
-	};
-	struct wake_data *data = arg;
-	uint64_t sum = 0;
+	const struct wake_data *data = arg;
 
-	qsort(data->ns, WAKE_SAMPLES, sizeof(data->ns[0]), compare);
-	for (int i = 0; i < WAKE_SAMPLES; i++)
-		sum += data->ns[i];
-	jd_bench_add_time(state, (double)sum * 1e-9);
-	for (size_t i = 0; i < sizeof(percentiles) / sizeof(percentiles[0]); i++)
-		jd_bench_counter(state, percentiles[i].name, (double)data->ns[percentiles[i].index],
-				 JD_BENCH_PLAIN);
+	jd_bench_add_time(state, data->ns.sum * 1e-9);
+	bench_histogram_report(&data->ns, state);
 	jd_bench_counter(state, "cpu_ms", data->cpu_s * 1e3, JD_BENCH_PLAIN);
 }
 
 void b_wake(void)
 {
 	static struct wake_data data;
-	static const struct bench_workload workload = {.name = "wake",
-						       .ops = WAKE_SAMPLES,
-						       .runs = 1,
-						       .own_time = true,
-						       .data = &data,
-						       .parallel = wake_run,
-						       .check = wake_check,
-						       .report = wake_report};
+	static struct bench_workload workload = {.name = "wake",
+						 .runs = 1,
+						 .own_time = true,
+						 .data = &data,
+						 .reset = wake_reset,
+						 .parallel = wake_run,
+						 .check = wake_check,
+						 .report = wake_report};
 
+	data.samples = bench_is_quick() ? WAKE_QUICK : WAKE_SAMPLES;
+	workload.ops = data.samples;
 	bench_workload_add(&workload);
 }

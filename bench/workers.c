@@ -1,4 +1,4 @@
-/* workers.c - for how many workers a program makes rows. */
+/* workers.c - what the environment asks of a program. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/workers.h"
 
@@ -20,4 +20,9 @@ size_t bench_workers(unsigned list[BENCH_WORKERS_MAX])
 		text = *end ? end + 1 : end;
 	}
 	return count;
+}
+
+bool bench_is_quick(void)
+{
+	return getenv("JD_BENCH_QUICK") != NULL;
 }

@@ -1,8 +1,9 @@
-/* workers.h - for how many workers a program makes rows. */
+/* workers.h - what the environment asks of a program: rows for how many workers, and haste. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef JD_BENCH_WORKERS_H
 #define JD_BENCH_WORKERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -18,6 +19,9 @@ enum {
  * and returns how many there are. What is no number, and what is too much, is left out.
  */
 size_t bench_workers(unsigned list[BENCH_WORKERS_MAX]);
+
+/* JD_BENCH_QUICK is set: rows that take a fixed time should take no more than half a second. */
+bool bench_is_quick(void);
 
 #ifdef __cplusplus
 }

@@ -77,7 +77,7 @@ def build_context(recording: runner.Recording, options: argparse.Namespace,
                   absent: Dict[str, str]) -> Dict[str, object]:
     context = {**recording.context, **machine.facts(ROOT)}
     context["command"] = " ".join(["scripts/bench", *sys.argv[2:]])
-    context["profile"] = "full" if options.full else "quick"
+    context["profile"] = "quick" if runner.QUICK else "full"
     if absent:
         context["absent_contenders"] = absent
     return context
@@ -115,6 +115,8 @@ def default_workers(full: bool) -> Tuple[int, ...]:
 
 def measure(folder: str, options: argparse.Namespace) -> int:
     options.workers = options.workers or default_workers(options.full)
+    # Who asks for certain rows wants them as they are.
+    runner.QUICK = not (options.full or options.filter or options.repetitions)
     wanted = runner.Wanted(options.filter, options.contenders, options.workers)
     rows, broken = runner.list_rows(read_lines(os.path.join(folder, "list.txt")), wanted)
     absent = absent_contenders(folder, broken)

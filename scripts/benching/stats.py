@@ -74,7 +74,9 @@ def mann_whitney(a: Sequence[float], b: Sequence[float]) -> float:
 
 def shift_ratio(a: Sequence[float], b: Sequence[float]) -> float:
     """How many times larger b is than a: the Hodges-Lehmann estimate on the log scale."""
-    return math.exp(statistics.median(math.log(y) - math.log(x) for x in a for y in b))
+    tiny = 1e-12  # some rows are zero on a good day: idle CPU time
+    return math.exp(statistics.median(math.log(max(y, tiny)) - math.log(max(x, tiny))
+                                      for x in a for y in b))
 
 
 def cliffs_delta(a: Sequence[float], b: Sequence[float]) -> float:

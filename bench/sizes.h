@@ -1,0 +1,24 @@
+/* sizes.h - how much a run of the small workloads does: the same for every contender. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JD_BENCH_SIZES_H
+#define JD_BENCH_SIZES_H
+
+enum {
+	SPAWN_COUNT = 1000 * 1000,
+	SPAWN_WAVE = 1000, /* more at once would measure the first touch of fresh memory */
+	JOIN_COUNT = 500 * 1000,
+	CHAIN_COUNT = 1000 * 1000,
+	YIELD_COUNT = 1000 * 1000,
+	YIELD_TASKS = 100, /* of the row where many give way to each other */
+
+	INJECT_COUNT = 400 * 1000,
+	INJECT_THREADS_MAX = 8,
+
+	PINGPONG_HOPS = 500 * 1000,
+
+	WAKE_SAMPLES = 3000,
+	WAKE_QUICK = 500,
+	WAKE_GAP_US = 1000 /* between two: every worker has gone to sleep by then */
+};
+
+#endif
