@@ -13,25 +13,53 @@ static void count(_Atomic(uint64_t) *counter, uint64_t n)
 			      memory_order_relaxed);
 }
 
+/* How far the home of a worker is from a CPU. */
+static unsigned distance_from(const struct jd_workers *all, int cpu, unsigned worker)
+{
+	return jd_topology_distance(all->topology, (unsigned)cpu,
+				    worker % jd_topology_cpus(all->topology));
+}
+
 /* --- Waking --------------------------------------------------------------------------------- */
 
-/* Wakes one sleeper, not the timekeeper if there is another; the caller has claimed a searcher. */
-static bool wake_any(struct jd_workers *all)
+/* Makes a sleeping worker notified; the caller has claimed a searcher. False: it does not sleep. */
+static bool wake(struct jd_workers *all, unsigned index)
 {
-	unsigned start = atomic_fetch_add_explicit(&all->rotor, 1, memory_order_relaxed);
-	unsigned keeper = jd_timekeeper_post(&all->timers);
+	if (!jd_idle_claim(&all->workers[index].word))
+		return false;
+	atomic_fetch_add_explicit(&all->wakes, 1, memory_order_relaxed);
+	jd_futex_wake_one(&all->workers[index].word);
+	return true;
+}
 
-	for (unsigned i = 0; i <= all->count; i++) {
-		unsigned w = i < all->count ? (start + i) % all->count : keeper - 1;
-
-		if (w >= all->count || (i < all->count && w + 1 == keeper))
+/* Wakes the first sleeper whose CPU is so far from this one; cpu < 0: the first of all. */
+static bool wake_at(struct jd_workers *all, int cpu, unsigned distance, unsigned keeper)
+{
+	for (unsigned i = 0; i < all->count; i++) {
+		if (i + 1 == keeper || (cpu >= 0 && distance_from(all, cpu, i) != distance))
 			continue;
-		if (jd_idle_claim(&all->workers[w].word)) {
-			jd_futex_wake_one(&all->workers[w].word);
+		if (wake(all, i))
 			return true;
-		}
 	}
 	return false;
+}
+
+/*
+ * Wakes one sleeper, not the timekeeper if there is another; the caller has claimed a searcher. The
+ * nearest to the calling thread where workers have CPUs of their own. Otherwise always the first
+ * one: where little is to do, the same worker does it, with warm caches, on a CPU that was awake a
+ * moment ago. (In turn: 25 % slower at the median, 35 % at the 99th percentile.)
+ */
+static bool wake_any(struct jd_workers *all)
+{
+	unsigned keeper = jd_timekeeper_post(&all->timers);
+	int cpu = all->topology ? jd_topology_current(all->topology) : -1;
+
+	for (unsigned d = 0; d <= (cpu >= 0 ? JD_TOPOLOGY_FARTHEST : 0); d++) {
+		if (wake_at(all, cpu, d, keeper))
+			return true;
+	}
+	return keeper && wake(all, keeper - 1);
 }
 
 /* Work was published: wake one worker for it, if one sleeps and none is searching. */
@@ -49,10 +77,8 @@ static void kick_keeper(struct jd_workers *all)
 	jd_idle_add_searcher(&all->idle);
 	unsigned keeper = jd_timekeeper_post(&all->timers);
 
-	if (keeper && jd_idle_claim(&all->workers[keeper - 1].word)) {
-		jd_futex_wake_one(&all->workers[keeper - 1].word);
+	if (keeper && wake(all, keeper - 1))
 		return;
-	}
 	bool claimed = jd_idle_give_back(&all->idle);
 
 	while (claimed && !wake_any(all))
@@ -240,8 +266,8 @@ static struct jd_runnable *search(struct jd_worker *w)
 	return NULL;
 }
 
-/* Sleeps until woken or needed; the worker is a searcher afterwards. */
-static void sleep_idle(struct jd_worker *w, bool searching)
+/* Sleeps until woken or needed; the worker is a searcher afterwards. Whether it was woken. */
+static bool sleep_idle(struct jd_worker *w, bool searching)
 {
 	struct jd_workers *all = w->all;
 	uint64_t next = jd_timekeeper_next(&all->timers);
@@ -258,8 +284,10 @@ static void sleep_idle(struct jd_worker *w, bool searching)
 		}
 	}
 	jd_timekeeper_leave_post(&all->timers, w->index, deadline);
-	if (jd_idle_leave(&all->idle, &w->word))
-		count(&w->stats.woken, 1);
+	bool woken = jd_idle_leave(&all->idle, &w->word);
+
+	count(&w->stats.woken, woken);
+	return woken;
 }
 
 /* Whether another worker should be up too: for more work, or because nobody keeps the time. */
@@ -276,16 +304,19 @@ static struct jd_runnable *find_work(struct jd_worker *w)
 {
 	struct jd_workers *all = w->all;
 	bool searching = jd_idle_search(&all->idle, all->search_max);
+	bool woken = false;
 
 	for (;;) {
 		struct jd_runnable *r = searching ? search(w) : NULL;
 
+		count(&w->stats.searches, searching);
+		count(&w->stats.useful, woken && r);
 		if (r || stopping(all)) {
 			if (searching && jd_idle_found(&all->idle) && more_to_do(w))
 				notify(all);
 			return r;
 		}
-		sleep_idle(w, searching);
+		woken = sleep_idle(w, searching);
 		searching = true;
 	}
 }
@@ -429,9 +460,7 @@ void jd_workers_stop(struct jd_workers *all)
 	for (unsigned i = 0; i < all->count; i++) {
 		/* As a post to one worker: it sees the stop, or we see it asleep. */
 		jd_idle_add_searcher(&all->idle);
-		if (jd_idle_claim(&all->workers[i].word))
-			jd_futex_wake_one(&all->workers[i].word);
-		else
+		if (!wake(all, i))
 			(void)jd_idle_found(&all->idle);
 	}
 }
@@ -566,6 +595,7 @@ void jd_workers_dump(const struct jd_workers *all, FILE *out)
 {
 	static const char *const states[] = {"running", "sleeping", "notified"};
 	uint64_t next = jd_timekeeper_next(&all->timers);
+	unsigned long long woken = 0, useful = 0;
 
 	for (unsigned i = 0; i < all->count; i++) {
 		const struct jd_worker *w = &all->workers[i];
@@ -573,12 +603,18 @@ void jd_workers_dump(const struct jd_workers *all, FILE *out)
 
 		fprintf(out,
 			"  worker %u %s: queued %zu run %llu stolen %llu injected %llu "
-			"parks %llu woken %llu handed %llu\n",
+			"searches %llu parks %llu woken %llu useful %llu handed %llu\n",
 			i, states[word % 3], jd_deque_size(&w->deque), read_count(&w->stats.run),
 			read_count(&w->stats.stolen), read_count(&w->stats.injected),
-			read_count(&w->stats.parks), read_count(&w->stats.woken),
+			read_count(&w->stats.searches), read_count(&w->stats.parks),
+			read_count(&w->stats.woken), read_count(&w->stats.useful),
 			read_count(&w->stats.handed));
+		woken += read_count(&w->stats.woken);
+		useful += read_count(&w->stats.useful);
 	}
+	/* Read one after the other while workers go on: useful may be ahead for a moment. */
+	fprintf(out, "  wake-ups sent %llu useful %llu spurious %llu\n", read_count(&all->wakes),
+		useful, woken > useful ? woken - useful : 0);
 	fprintf(out, "  ");
 	jd_injector_dump(&all->injector, out);
 	if (next != JD_NEVER)

@@ -28,8 +28,10 @@ struct jd_worker_stats {
 	_Atomic(uint64_t) run;      /* runnables entered */
 	_Atomic(uint64_t) stolen;   /* taken from other workers */
 	_Atomic(uint64_t) injected; /* taken from the injector */
+	_Atomic(uint64_t) searches; /* times it looked for work everywhere */
 	_Atomic(uint64_t) parks;    /* times it went to sleep */
 	_Atomic(uint64_t) woken;    /* times somebody woke it */
+	_Atomic(uint64_t) useful;   /* of these, it found something in its first search */
 	_Atomic(uint64_t) handed;   /* times it changed threads because a task blocked */
 };
 
@@ -63,7 +65,7 @@ struct jd_workers {
 	struct jd_fork_host forks;            /* A */
 	struct jd_injector injector;          /* A */
 	JD_CACHE_ALIGNED struct jd_idle idle; /* A */
-	_Atomic(uint32_t) rotor;              /* A: where the next search for a sleeper starts */
+	_Atomic(uint64_t) wakes;              /* A: sleepers that were woken */
 	_Atomic(uint32_t) stop;               /* A: the loops end */
 };
 

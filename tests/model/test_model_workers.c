@@ -180,6 +180,12 @@ unsigned jd_topology_distance(const struct jd_topology *topology, unsigned i, un
 	return 0;
 }
 
+int jd_topology_current(const struct jd_topology *topology)
+{
+	(void)topology;
+	return -1;
+}
+
 jd_status jd_topology_pin(const struct jd_topology *topology, unsigned i)
 {
 	(void)topology;
