@@ -53,22 +53,25 @@ void jd_futex_wake_one(_Atomic(uint32_t) *word);
 void jd_futex_wake_all(_Atomic(uint32_t) *word);
 
 /* --- A pollable event -------------------------------------------------------------------------
- * For event loops that are not ours: a descriptor that is readable while the event is set. */
+ * For event loops that are not ours: what they can wait on is ready while the event is set. */
 
 struct jd_pollable {
-	int _fd;
+	intptr_t _native;
 };
 
-/* Not set. JD_EAGAIN: no descriptor to be had. JD_ENOTSUP: never is; then call nothing else. */
+/* Not set. JD_EAGAIN: the system had none to give. */
 jd_status jd_pollable_init(struct jd_pollable *event);
 void jd_pollable_fini(struct jd_pollable *event);
+
+/* What loops of this system wait on: a descriptor that becomes readable, or (false) a HANDLE. */
+bool jd_pollable_is_fd(void);
 
 /* Sets it, which wakes whoever polls. Never blocks; setting twice is setting once. */
 void jd_pollable_set(struct jd_pollable *event);
 void jd_pollable_clear(struct jd_pollable *event);
 
-/* For poll, epoll and the like; only to be polled for reading. Valid until fini. */
-int jd_pollable_fd(const struct jd_pollable *event);
+/* Only to be waited for. Valid until fini. */
+intptr_t jd_pollable_native(const struct jd_pollable *event);
 
 /* --- Time --------------------------------------------------------------------------------- */
 

@@ -293,19 +293,42 @@ jd_status jd_main_loop_dispatch(struct jd_scheduler *scheduler, uint64_t budget_
 	return JD_OK;
 }
 
-jd_status jd_main_loop_fd(struct jd_scheduler *scheduler, int *fd)
+/* What the host waits on from now on. fd: it expects a descriptor. */
+static jd_status serve_host(struct jd_scheduler *scheduler, bool fd, intptr_t *native)
 {
 	struct jd_main_loop *loop;
-	jd_status status = fd ? loop_of(scheduler, &loop) : JD_EINVAL;
+	jd_status status = loop_of(scheduler, &loop);
 
+	if (status == JD_OK && fd != jd_pollable_is_fd())
+		status = JD_ENOTSUP;
 	if (status == JD_OK && !loop->polled)
 		status = jd_pollable_init(&loop->event);
 	if (status != JD_OK)
 		return status;
 	loop->polled = true;
-	*fd = jd_pollable_fd(&loop->event);
+	*native = jd_pollable_native(&loop->event);
 	arm(loop);
 	return JD_OK;
+}
+
+jd_status jd_main_loop_fd(struct jd_scheduler *scheduler, int *fd)
+{
+	intptr_t native;
+	jd_status status = fd ? serve_host(scheduler, true, &native) : JD_EINVAL;
+
+	if (status == JD_OK)
+		*fd = (int)native;
+	return status;
+}
+
+jd_status jd_main_loop_handle(struct jd_scheduler *scheduler, void **handle)
+{
+	intptr_t native;
+	jd_status status = handle ? serve_host(scheduler, false, &native) : JD_EINVAL;
+
+	if (status == JD_OK)
+		*handle = (void *)native;
+	return status;
 }
 
 jd_status jd_main_loop_quit(struct jd_scheduler *scheduler)

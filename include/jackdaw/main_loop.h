@@ -30,9 +30,18 @@ JD_API jd_status jd_main_loop_dispatch(struct jd_scheduler *scheduler, uint64_t 
  * jd_main_loop_dispatch when it is; work that exceeds the budget leaves it readable. Any number of
  * posts between two dispatches cost one wake-up. The descriptor belongs to the scheduler and is
  * closed with its memory; remove it from the loop before jd_scheduler_destroy. Main thread; always
- * the same descriptor. JD_EAGAIN: the system gave none; else as jd_main_loop_run.
+ * the same descriptor. JD_EAGAIN: the system gave none; JD_ENOTSUP also on Windows, where loops
+ * wait on handles; else as jd_main_loop_run.
  */
 JD_API jd_status jd_main_loop_fd(struct jd_scheduler *scheduler, int *fd);
+
+/*
+ * The same for a loop on Windows: *handle is that of an event that is signalled while there is
+ * foreground work, for WaitForMultipleObjects or, beside window messages,
+ * MsgWaitForMultipleObjectsEx with MWMO_INPUTAVAILABLE. Only wait for it: it is set and reset by
+ * the scheduler. JD_ENOTSUP elsewhere; the rest as for jd_main_loop_fd.
+ */
+JD_API jd_status jd_main_loop_handle(struct jd_scheduler *scheduler, void **handle);
 
 /* Makes the current jd_main_loop_run return, or the next one if none is. Any thread. */
 JD_API jd_status jd_main_loop_quit(struct jd_scheduler *scheduler);

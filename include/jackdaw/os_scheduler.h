@@ -61,6 +61,46 @@ struct jd_gcd_options {
 JD_API JD_MUST_CHECK jd_status jd_gcd_scheduler_new(const struct jd_gcd_options *options,
 						    struct jd_scheduler **scheduler);
 
+/* --- The thread pool of Windows --------------------------------------------------------------
+ * Work runs as callbacks of a thread pool, the one of the process or one of its own. A task that
+ * waits (jd_block, a park) sleeps on its thread; one of our own stands in for that thread, and the
+ * pool is told (CallbackMayRunLong) for the sake of others that use it. A task that blocks in any
+ * other way has only the pool's help, which adds threads slowly: use jd_spawn_blocking.
+ *
+ * Timers come at their instant, not at the next tick of the system (15.6 ms); a finer tick is asked
+ * for only in the last ticks before one. The main thread runs its work in main_loop.h's calls; a
+ * thread with windows waits on jd_main_loop_handle. */
+
+/* Which callbacks the pool begins first; says nothing about threads. */
+enum jd_winpool_priority {
+	JD_WINPOOL_NORMAL,
+	JD_WINPOOL_HIGH,
+	JD_WINPOOL_LOW,
+};
+
+/* Zero is the default for every field. */
+struct jd_winpool_options {
+	enum jd_winpool_priority priority;
+	/* Threads of a pool of its own, min <= max. max 0: the pool of the process. */
+	unsigned threads_min, threads_max;
+	/* The creating thread is the main thread; main_loop.h says how it runs its work. */
+	bool main_thread;
+	/* Blocking jobs (jd_spawn_blocking) at once, on threads of our own. 0: 512. */
+	unsigned blocking_max;
+	/* First part of these threads' names, at most 9 bytes count; copied. NULL: "jackdaw". */
+	const char *name;
+	/* Must outlive everything spawned. NULL: jd_allocator_default(). */
+	const struct jd_allocator *allocator;
+};
+
+/*
+ * Makes a scheduler; options NULL are all defaults. The caller owns *scheduler and ends it with
+ * jd_scheduler_destroy. JD_ENOTSUP: this is not Windows. JD_EINVAL, JD_ENOMEM, JD_ERANGE (more than
+ * 65,535 blocking jobs), JD_EAGAIN (the system has no pool, or no thread, to give).
+ */
+JD_API JD_MUST_CHECK jd_status jd_winpool_scheduler_new(const struct jd_winpool_options *options,
+							struct jd_scheduler **scheduler);
+
 JD_END_DECLS
 
 #endif

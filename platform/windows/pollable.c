@@ -1,38 +1,42 @@
-/* pollable.c - no pollable event: what loops of this system wait on is no descriptor. */
+/* pollable.c - the pollable event: an event object that is reset by hand. */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "platform/windows/windows.h"
+
 #include "platform/platform.h"
 
-static _Noreturn void misuse(void)
+static HANDLE handle_of(const struct jd_pollable *event)
 {
-	JD_MISUSE("there are no pollable events here: init said so");
+	return (HANDLE)event->_native;
 }
 
 jd_status jd_pollable_init(struct jd_pollable *event)
 {
-	event->_fd = -1;
-	return JD_ENOTSUP;
+	event->_native = (intptr_t)CreateEventW(NULL, TRUE, FALSE, NULL);
+	return event->_native ? JD_OK : JD_EAGAIN;
 }
 
 void jd_pollable_fini(struct jd_pollable *event)
 {
-	(void)event;
-	misuse();
+	CloseHandle(handle_of(event));
+	event->_native = 0;
 }
 
 void jd_pollable_set(struct jd_pollable *event)
 {
-	(void)event;
-	misuse();
+	SetEvent(handle_of(event));
 }
 
 void jd_pollable_clear(struct jd_pollable *event)
 {
-	(void)event;
-	misuse();
+	ResetEvent(handle_of(event));
 }
 
-int jd_pollable_fd(const struct jd_pollable *event)
+bool jd_pollable_is_fd(void)
 {
-	(void)event;
-	misuse();
+	return false;
+}
+
+intptr_t jd_pollable_native(const struct jd_pollable *event)
+{
+	return event->_native;
 }

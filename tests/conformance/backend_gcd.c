@@ -26,7 +26,8 @@ static const char *absent(void)
 
 const struct conf_backend conf_backend_gcd = {
 	.name = "gcd",
-	.has = CONF_FOREGROUND | CONF_BLOCKING | CONF_TIMERS | CONF_THREADS | CONF_PARALLEL,
+	.has = CONF_FOREGROUND | CONF_BLOCKING | CONF_TIMERS | CONF_THREADS | CONF_PARALLEL |
+	       CONF_CLOCK,
 	.make = make,
 	.absent = absent,
 };

@@ -163,6 +163,7 @@ static jd_status make(const struct conf_options *options, struct jd_scheduler **
 
 const struct conf_backend conf_backend_pool = {
 	.name = "pool",
-	.has = CONF_FOREGROUND | CONF_BLOCKING | CONF_TIMERS | CONF_THREADS | CONF_PARALLEL,
+	.has = CONF_FOREGROUND | CONF_BLOCKING | CONF_TIMERS | CONF_THREADS | CONF_PARALLEL |
+	       CONF_CLOCK,
 	.make = make,
 };

