@@ -37,6 +37,15 @@
 #define JD_CHECKED 0
 #endif
 
+/* 1 where every access is checked against what was freed (AddressSanitizer). */
+#if defined(__SANITIZE_ADDRESS__)
+#define JD_ADDRESS_CHECKED 1
+#elif defined(__has_feature)
+#define JD_ADDRESS_CHECKED __has_feature(address_sanitizer)
+#else
+#define JD_ADDRESS_CHECKED 0
+#endif
+
 #define JD_ASSERT(cond) \
 	(JD_LIKELY(cond) ? (void)0 : jd_panic("INTERNAL", #cond, __FILE__, __LINE__))
 #define JD_ASSERT_SLOW(cond) \

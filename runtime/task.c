@@ -4,6 +4,7 @@
 
 #include "runtime/memory.h"
 #include "runtime/runnable.h"
+#include "runtime/worker.h"
 
 static const struct jd_runnable_ops task_runnable_ops;
 static const struct jd_waker_ops task_waker_ops;
@@ -41,11 +42,24 @@ static void observe(struct jd_task *task, enum jd_event event)
 static void task_destroy(struct jd_task *task)
 {
 	struct jd_scheduler *scheduler = task->scheduler;
-	size_t size = jd_task_size(task->ops->size, task->ops->result_size);
 
 	jd_waker_drop(&task->awaiter);
-	jd_memory_free(scheduler->allocator, task, size, alignof(max_align_t));
-	jd_scheduler_release(scheduler);
+	/* Not sooner: that may have been code of the user, which may block. */
+	struct jd_lane *lane = jd_worker_lane(scheduler);
+	unsigned units = task->units;
+
+	if (lane && units) {
+		jd_lane_free(lane, task, units);
+	} else {
+		size_t size = units ? (size_t)units * JD_LANE_UNIT
+				    : jd_task_size(task->ops->size, task->ops->result_size);
+
+		jd_memory_free(scheduler->allocator, task, size, alignof(max_align_t));
+	}
+	if (lane)
+		jd_lane_release(lane);
+	else
+		jd_scheduler_release(scheduler);
 }
 
 static void drop_result(struct jd_task *task)
@@ -391,23 +405,42 @@ static bool spawn_valid(struct jd_scheduler *scheduler, const struct jd_future *
 	       future->ops->size >= sizeof(*future) && options_valid(options);
 }
 
+/* The memory of a task, and its reference on the scheduler. *units: see struct jd_task. */
+static struct jd_task *block_alloc(struct jd_scheduler *scheduler, size_t size, unsigned *units)
+{
+	struct jd_lane *lane = jd_worker_lane(scheduler);
+	struct jd_task *task;
+
+	*units = lane ? jd_lane_units(size) : 0;
+	task = *units ? jd_lane_alloc(lane, *units)
+		      : jd_memory_alloc(scheduler->allocator, size, alignof(max_align_t));
+	if (!task)
+		return NULL;
+	if (lane)
+		jd_lane_retain(lane);
+	else
+		jd_scheduler_retain(scheduler);
+	return task;
+}
+
 /* All but the future and its ops. NULL: no memory. */
 static struct jd_task *task_alloc(struct jd_scheduler *scheduler, size_t size, size_t result_size,
 				  const struct jd_task_options *options, uint64_t state)
 {
 	if (size > SIZE_MAX / 4 || result_size > SIZE_MAX / 4)
 		return NULL;
-	struct jd_task *task = jd_memory_alloc(
-		scheduler->allocator, jd_task_size(size, result_size), alignof(max_align_t));
+	unsigned units;
+	struct jd_task *task = block_alloc(scheduler, jd_task_size(size, result_size), &units);
 
 	if (!task)
 		return NULL;
 	*task = (struct jd_task){
 		.runnable = JD_RUNNABLE_INIT(&task_runnable_ops),
-		.scheduler = jd_scheduler_retain(scheduler),
+		.scheduler = scheduler,
 		.label = options->label,
 		.site = options->site,
 		.kind = (uint8_t)options->kind,
+		.units = (uint8_t)units,
 	};
 	task->runnable.session = options->kind == JD_TASK_FOREGROUND ? options->session : 0;
 	atomic_init(&task->state, state);

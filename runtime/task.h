@@ -23,6 +23,7 @@ struct jd_task {
 	const char *site;                /* I */
 	int32_t status;                  /* S: as the result */
 	uint8_t kind;                    /* I: enum jd_task_kind */
+	uint8_t units;                   /* I: a block of a lane, of so many units; 0: exact */
 	bool taken;                      /* H: the result was handed out */
 };
 

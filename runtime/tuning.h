@@ -33,6 +33,18 @@
 /* How long a simulated platform takes over a call, ns, unless the options say otherwise. */
 #define JD_EXEC_LATENCY_NS (10 * JD_MS)
 
+/* References on the scheduler that a worker takes or returns at once; it keeps up to twice that. */
+#define JD_LANE_REFS 64
+
+/* Blocks of tasks come in multiples of this, bytes: a cache line. */
+#define JD_LANE_UNIT 64
+
+/* Larger blocks are not kept: 512 bytes. */
+#define JD_LANE_UNITS_MAX 8
+
+/* Bytes of free blocks that a worker keeps of each size: some thousand tasks. */
+#define JD_LANE_BYTES (256 * 1024)
+
 /* How long a thread without a job stays, ns: longer than the pauses of bursty blocking work. */
 #define JD_POOL_KEEP_ALIVE_NS (10 * JD_SEC)
 

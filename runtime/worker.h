@@ -19,6 +19,7 @@
 #include "platform/platform.h"
 #include "runtime/fork_host.h"
 #include "runtime/idle.h"
+#include "runtime/lane.h"
 #include "runtime/reclaimer.h"
 #include "runtime/thread_pool.h"
 #include "runtime/timekeeper.h"
@@ -49,6 +50,7 @@ struct jd_worker {
 	struct jd_fork_point fork;          /* O: where the driving thread runs what it steals */
 	struct jd_fork_stolen stolen;       /* O: between search and run */
 	struct jd_runnable run_stolen;      /* O: the job of running it */
+	struct jd_lane lane;                /* O: inited by the scheduler */
 	struct jd_worker_stats stats;
 };
 
@@ -82,6 +84,18 @@ static inline struct jd_worker *jd_workers_self(const struct jd_workers *all)
 	const struct jd_pool_thread *self = jd_pool_self;
 
 	return self && self->pool == all->pool ? self->worker : NULL;
+}
+
+/*
+ * The lane of the worker that the calling thread drives, if it is one of this scheduler. Valid
+ * until the thread calls something that may block, because that can hand the worker on.
+ */
+static inline struct jd_lane *jd_worker_lane(const struct jd_scheduler *scheduler)
+{
+	const struct jd_pool_thread *self = jd_pool_self;
+	struct jd_worker *w = self ? self->worker : NULL;
+
+	return w && w->lane.scheduler == scheduler ? &w->lane : NULL;
 }
 
 /* Queues the runnable and sees that somebody runs it. JD_ECLOSED after jd_workers_close. */

@@ -238,6 +238,8 @@ static jd_status ws_shutdown(struct jd_scheduler *base)
 	jd_parked_stop(&ws->parked);
 	jd_workers_stop(&ws->workers);
 	jd_thread_pool_join(&ws->pool);
+	for (unsigned i = 0; i < ws->workers.count; i++)
+		jd_lane_fini(&ws->workers.workers[i].lane);
 
 	while ((runnable = jd_timekeeper_close(&ws->workers.timers)) != NULL)
 		jd_runnable_cancel(runnable);
@@ -314,8 +316,11 @@ static jd_status ws_init(struct jd_ws_scheduler *ws, const struct jd_ws_options 
 
 	ws->base.num_cpus = workers;
 	ws->base.fork_host = &ws->workers.forks;
-	return jd_workers_init(&ws->workers, workers, allocator, ws->pinned ? ws->topology : NULL,
-			       &ws->pool);
+	status = jd_workers_init(&ws->workers, workers, allocator, ws->pinned ? ws->topology : NULL,
+				 &ws->pool);
+	for (unsigned i = 0; status == JD_OK && i < workers; i++)
+		jd_lane_init(&ws->workers.workers[i].lane, &ws->base);
+	return status;
 }
 
 jd_status jd_ws_scheduler_new(const struct jd_ws_options *options, struct jd_scheduler **out)

@@ -27,6 +27,9 @@ struct waiting {
 	uint32_t polled; /* plain: nobody but the poller may touch it */
 };
 
+/* No thread here drives a worker with a lane. */
+_Thread_local struct jd_pool_thread *jd_pool_self;
+
 static struct {
 	struct jd_injector queue;
 	struct jd_scheduler scheduler;
