@@ -14,13 +14,13 @@
  * any number of threads are thieves. Pairs marked X need external synchronisation:
  *
  *                                  owner's  thief's  hint
- *   push pop reserve check           X        -       -      owner's
+ *   push pop pop_oldest reserve check X       -       -      owner's
  *   steal, victim of steal_half      -        -       -      thief's (inside reclaim's rules)
- *   size dump                        -        -       -      hint: any thread
+ *   size empty dump                  -        -       -      hint: any thread
  *   init fini                        X        X       X
  *
  * steal_half is the owner's for the deque it fills, which is not the victim. The owner may steal
- * single items from itself: that is how it takes the oldest.
+ * single items from itself.
  * All operations are lock-free; all but a push that grows are wait-free.
  *
  * Indices. bottom and top are 64-bit counters that start anywhere and may wrap; they are compared
@@ -145,8 +145,8 @@ static inline size_t jd_deque_size(const struct jd_deque *d)
 	return n > 0 ? (size_t)n : 0;
 }
 
-/* Adds item (not NULL). Owner. JD_ENOMEM: nothing changed, the item is still the caller's. */
-static inline JD_MUST_CHECK jd_status jd_deque_push(struct jd_deque *d, void *item)
+/* Writes item (not NULL) into the next slot, which nobody sees yet. */
+static inline jd_status jd_deque_fill(struct jd_deque *d, void *item)
 {
 	uint64_t b = atomic_load_explicit(&d->bottom, memory_order_relaxed);
 	struct jd_deque_buffer *a = atomic_load_explicit(&d->buffer, memory_order_relaxed);
@@ -159,19 +159,58 @@ static inline JD_MUST_CHECK jd_status jd_deque_push(struct jd_deque *d, void *it
 		a = atomic_load_explicit(&d->buffer, memory_order_relaxed);
 	}
 	atomic_store_explicit(&a->slots[b & a->mask], item, memory_order_relaxed);
+	return JD_OK;
+}
+
+/* Adds item (not NULL). Owner. JD_ENOMEM: nothing changed, the item is still the caller's. */
+static inline JD_MUST_CHECK jd_status jd_deque_push(struct jd_deque *d, void *item)
+{
+	if (JD_UNLIKELY(jd_deque_fill(d, item) != JD_OK))
+		return JD_ENOMEM;
+	uint64_t b = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+
 	/* order: (DQ1) release - the slot and the item behind it; pairs with (DQ6). */
 	atomic_store_explicit(&d->bottom, b + 1, memory_order_release);
 	return JD_OK;
 }
 
-/* The owner takes index b, the last one there is, the way a thief would. */
-static inline void *jd_deque_pop_last(struct jd_deque *d, uint64_t b)
+/*
+ * The same, as the publishing half of a handshake: either what the owner loads next with seq_cst
+ * was written after, or jd_deque_empty is false for one who wrote it with a seq_cst operation.
+ */
+static inline JD_MUST_CHECK jd_status jd_deque_push_post(struct jd_deque *d, void *item)
+{
+	if (JD_UNLIKELY(jd_deque_fill(d, item) != JD_OK))
+		return JD_ENOMEM;
+	uint64_t b = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+
+	/* order: (DQ12) seq_cst - as (DQ1), and before what is loaded next; pairs with (DQ6),
+	 * (DQ13). */
+	atomic_exchange_explicit(&d->bottom, b + 1, memory_order_seq_cst);
+	return JD_OK;
+}
+
+/*
+ * Any thread. The looking half of that handshake: false when an item is there whose push the caller
+ * has to see. May be false for an empty deque, with an old top.
+ */
+static inline bool jd_deque_empty(const struct jd_deque *d)
+{
+	uint64_t t = atomic_load_explicit(&d->top, memory_order_relaxed);
+	/* order: (DQ13) seq_cst - after the announcement in S; pairs with (DQ12). */
+	uint64_t b = atomic_load_explicit(&d->bottom, memory_order_seq_cst);
+
+	return (int64_t)(b - t) <= 0;
+}
+
+/* The owner takes index t, the oldest, the way a thief would. */
+static inline void *jd_deque_pop_top(struct jd_deque *d, uint64_t t)
 {
 	struct jd_deque_buffer *a = atomic_load_explicit(&d->buffer, memory_order_relaxed);
-	void *item = atomic_load_explicit(&a->slots[b & a->mask], memory_order_relaxed);
+	void *item = atomic_load_explicit(&a->slots[t & a->mask], memory_order_relaxed);
 
 	/* order: (DQ4) seq_cst - in S with the thieves' claims; pairs with (DQ5), (DQ7). */
-	if (!atomic_compare_exchange_strong_explicit(&d->top, &b, b + 1, memory_order_seq_cst,
+	if (!atomic_compare_exchange_strong_explicit(&d->top, &t, t + 1, memory_order_seq_cst,
 						     memory_order_relaxed))
 		return NULL;
 	return item;
@@ -187,7 +226,7 @@ static inline void *jd_deque_pop(struct jd_deque *d)
 	/* top only grows: an old one that says empty is right, and if it says that b is the last,
 	 * the CAS finds out. Either way the exchange is spared. */
 	if (below <= 0)
-		return below < 0 ? NULL : jd_deque_pop_last(d, b);
+		return below < 0 ? NULL : jd_deque_pop_top(d, b);
 	/* order: (DQ2) seq_cst - claims b before top is looked at; pairs with (DQ6). An exchange
 	 * and not a store: gcc and clang then emit the same single locked instruction. */
 	atomic_exchange_explicit(&d->bottom, b, memory_order_seq_cst);
@@ -199,7 +238,17 @@ static inline void *jd_deque_pop(struct jd_deque *d)
 	}
 	/* order: (DQ8) release - as every store of bottom is; pairs with (DQ6). */
 	atomic_store_explicit(&d->bottom, b + 1, memory_order_release);
-	return below < 0 ? NULL : jd_deque_pop_last(d, b);
+	return below < 0 ? NULL : jd_deque_pop_top(d, b);
+}
+
+/* Takes the oldest item, NULL when there is none or a thief was faster. Owner. */
+static inline void *jd_deque_pop_oldest(struct jd_deque *d)
+{
+	uint64_t b = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+	uint64_t t = atomic_load_explicit(&d->top, memory_order_relaxed);
+
+	/* A thief's way, but the owner needs no leave to read its own buffer and bottom. */
+	return (int64_t)(b - t) > 0 ? jd_deque_pop_top(d, t) : NULL;
 }
 
 /* Takes the oldest item into *item on JD_STEAL_OK. Thief. */
@@ -212,7 +261,7 @@ static inline enum jd_steal jd_deque_steal(struct jd_deque *d, void **item)
 	/* order: (DQ5) seq_cst - before (DQ6) in S; pairs with (DQ4), (DQ7). */
 	t = atomic_load_explicit(&d->top, memory_order_seq_cst);
 	/* order: (DQ6) seq_cst - sees a pop that did not see us, and what was pushed; pairs with
-	 * (DQ1), (DQ2), (DQ8). */
+	 * (DQ1), (DQ2), (DQ8), (DQ12). */
 	b = atomic_load_explicit(&d->bottom, memory_order_seq_cst);
 	if ((int64_t)(b - t) <= 0)
 		return JD_STEAL_EMPTY;

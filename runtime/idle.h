@@ -13,37 +13,43 @@
  *   SLEEPING   its word says so and it waits on that word; counted in `sleepers`
  *   NOTIFIED   somebody claimed it from SLEEPING; it wakes as a searcher (already counted)
  *
- * One word holds both counts. Every access that matters to a decision is a read-modify-write of
- * that word, so all of them are in one modification order and each sees the one before; that is
- * all the proof needs, on any machine, without a fence or seq_cst.
+ * One word holds both counts. Every change of it is a read-modify-write, so each sees the one
+ * before and all that led to it. A post of work that was published in any way is one, too (I1). A
+ * post after a seq_cst exchange of the queue only loads (I14): every worker would otherwise write
+ * this line for every task.
  *
  * To post work                            To go to sleep
  *   1. publish it in a queue                1. word = SLEEPING
- *   2. RMW counts (unchanged)        (I1)   2. RMW counts: sleepers + 1, searchers - 1     (I2)
+ *   2. RMW counts (unchanged) (I1); or      2. RMW counts: sleepers + 1, searchers - 1     (I2)
+ *      load them (I14)
  *   3. a sleeper and no searcher?           3. look at every queue once more
  *      then claim: RMW searchers + 1        4. found: leave (below). Nothing: wait on the word
  *   4. find a word SLEEPING, make it        5. woken: RMW sleepers - 1, search
  *      NOTIFIED, wake that thread
  *
- * No lost wake-up. Let P be the RMW of a post (I1) and S that of a sleeper (I2).
- *   P before S: S reads from P or later, so it synchronises with the post; step 3 of the sleeper
- *   sees the work.
+ * No lost wake-up. Let P be the access of a post (I1, I14) and S the RMW of a sleeper (I2).
+ *   P before S: step 3 of the sleeper sees the work. After (I1) because S reads from P or later and
+ *   synchronises with it. After (I14) P reads what was there before S, so it precedes S in the
+ *   order of seq_cst operations; the exchange that published the work precedes P there, and the
+ *   looks of step 3, seq_cst loads, come after S.
  *   S before P: the post sees the sleeper's count, and the SLEEPING word written before S.
  *     No searcher: the post claims, and finds a SLEEPING word, perhaps another's; that worker
  *     searches after P. If it finds none, every sleeper it counted has left since, each does an
  *     RMW of the counts after P and looks at every queue before it can sleep again; see below for
  *     the claim that is then given back.
  *     A searcher: it was counted before P and will do one more RMW, after P, when it stops
- *     searching. If it stops because it found work and was the last, it posts on behalf of
- *     whatever is left (I4). If it stops in order to sleep, its RMW is an S after P.
+ *     searching. If it stops because it found work and was the last, it looks again and posts on
+ *     behalf of whatever is left (I4). If it stops in order to sleep, its RMW is an S after P.
+ *     Both RMWs are seq_cst for the sake of P that only load.
  *   A claim given back (I3) may have made other posts hold still. It is an RMW too, after theirs:
  *   so it decides again, as a post of its own.
+ *   A sleeper that finds work in step 3, but also a searcher counted in S, may leave the work to
+ *   that one: its next RMW comes after S.
  *
- *   post            sleeper                    As a litmus test: Q, S = 0; w[Q]=1; RMW[C] |
- *   ----            -------                    w[S]=1; RMW[C]. r[S]==0 on the left and r[Q]==0
- *   publish  w[Q]   word  w[S]                 on the right is impossible: the two RMWs of C are
- *   RMW C    (I1)   RMW C (I2)                 ordered, and the later one synchronises with the
- *   look     r[S]   look  r[Q]                 earlier one.
+ *   post             sleeper                   As a litmus test: Q, C = 0; x[Q]=1; r[C] |
+ *   ----             -------                   RMW[C]=1; r[Q], all seq_cst. r[C]==0 on the left and
+ *   publish  x[Q]    RMW C (I2)                r[Q]==0 on the right is impossible.
+ *   look     r[C]    look  r[Q]
  *
  * Few wake-ups. A post wakes nobody while anybody searches. The last searcher that finds something
  * wakes the next one only if there is more. Never more than half of the workers search, at least
@@ -85,15 +91,9 @@ static inline uint32_t jd_idle_searchers(uint32_t counts)
 	return counts / JD_IDLE_SEARCHER;
 }
 
-/*
- * The decision of a post, after the work was published. True: the caller is now responsible for
- * one searcher: it must notify somebody (jd_idle_claim on the words) or give back.
- */
-static inline bool jd_idle_post(struct jd_idle *idle)
+/* A sleeper and no searcher, from c on: claims one more searcher. */
+static inline bool jd_idle_decide(struct jd_idle *idle, uint32_t c)
 {
-	/* order: (I1) acq_rel - publishes the work before it, sees sleepers; pairs with (I2). */
-	uint32_t c = atomic_fetch_add_explicit(&idle->counts, 0, memory_order_acq_rel);
-
 	while (jd_idle_sleepers(c) && !jd_idle_searchers(c)) {
 		/* order: (I5) acq_rel - the words of the sleepers counted; pairs with (I2). */
 		if (atomic_compare_exchange_weak_explicit(&idle->counts, &c, c + JD_IDLE_SEARCHER,
@@ -105,13 +105,34 @@ static inline bool jd_idle_post(struct jd_idle *idle)
 }
 
 /*
+ * The decision of a post, after the work was published. True: the caller is now responsible for
+ * one searcher: it must notify somebody (jd_idle_claim on the words) or give back.
+ */
+static inline bool jd_idle_post(struct jd_idle *idle)
+{
+	/* order: (I1) acq_rel - publishes the work before it, sees sleepers; pairs with (I2). */
+	uint32_t c = atomic_fetch_add_explicit(&idle->counts, 0, memory_order_acq_rel);
+
+	return jd_idle_decide(idle, c);
+}
+
+/* The same for work that was published by a seq_cst exchange of what sleepers look at. */
+static inline bool jd_idle_post_exchanged(struct jd_idle *idle)
+{
+	/* order: (I14) seq_cst - after the exchange in S; pairs with (I2), (I3), (I4). */
+	uint32_t c = atomic_load_explicit(&idle->counts, memory_order_seq_cst);
+
+	return jd_idle_decide(idle, c);
+}
+
+/*
  * The claim found nobody to wake. True: others held still because of it, so try again as for a
  * post, the searcher is claimed again.
  */
 static inline bool jd_idle_give_back(struct jd_idle *idle)
 {
-	/* order: (I3) acq_rel - after every post that saw the claim; pairs with (I1), (I2). */
-	atomic_fetch_sub_explicit(&idle->counts, JD_IDLE_SEARCHER, memory_order_acq_rel);
+	/* order: (I3) seq_cst - after posts that saw the claim; pairs with (I1), (I2), (I14). */
+	atomic_fetch_sub_explicit(&idle->counts, JD_IDLE_SEARCHER, memory_order_seq_cst);
 	return jd_idle_post(idle);
 }
 
@@ -150,22 +171,26 @@ static inline bool jd_idle_search(struct jd_idle *idle, uint32_t limit)
 /* A searcher found work. True: it was the last one, so it must post for what is left. */
 static inline bool jd_idle_found(struct jd_idle *idle)
 {
-	/* order: (I4) acq_rel - after every post that relied on this searcher; pairs with (I1). */
+	/* order: (I4) seq_cst - after every post that relied on this searcher; pairs with (I1),
+	 * (I14). */
 	return jd_idle_searchers(atomic_fetch_sub_explicit(&idle->counts, JD_IDLE_SEARCHER,
-							   memory_order_acq_rel)) == 1;
+							   memory_order_seq_cst)) == 1;
 }
 
-/* Announces sleep. After it the worker looks at every queue, then waits or leaves. */
-static inline void jd_idle_enter(struct jd_idle *idle, jd_idle_word *word, bool searching)
+/* Announces sleep. After it the worker looks at every queue, then waits or leaves. Returns how many
+ * search now. */
+static inline uint32_t jd_idle_enter(struct jd_idle *idle, jd_idle_word *word, bool searching)
 {
+	uint32_t delta = searching ? JD_IDLE_SLEEPER - JD_IDLE_SEARCHER : JD_IDLE_SLEEPER;
+
 	atomic_store_explicit(word, JD_IDLE_SLEEPING, memory_order_relaxed);
 	/*
-	 * order: (I2) acq_rel - publishes the word, sees work posted before; pairs with (I1), (I3),
-	 * (I5), (I8), (I9).
+	 * order: (I2) seq_cst - publishes the word, sees work posted before, precedes the looks at
+	 * the queues in S; pairs with (I1), (I3), (I5), (I8), (I9), (I14).
 	 */
-	atomic_fetch_add_explicit(&idle->counts,
-				  searching ? JD_IDLE_SLEEPER - JD_IDLE_SEARCHER : JD_IDLE_SLEEPER,
-				  memory_order_acq_rel);
+	uint32_t c = atomic_fetch_add_explicit(&idle->counts, delta, memory_order_seq_cst);
+
+	return jd_idle_searchers(c + delta);
 }
 
 /*

@@ -67,6 +67,12 @@
 #define JD_WORKER_SEARCH_ROUNDS 16
 #endif
 
+/* Pauses of the processor, each some 20 ns, between two looks at a worker that has one runnable. */
+#define JD_WORKER_LEAVE_PAUSES 16
+
+/* How long a searcher closes its eyes when others get on well without it, ns: a few wake-ups. */
+#define JD_WORKER_NAP_NS (50 * JD_US)
+
 /* Most runnables moved by one visit to a victim. */
 #define JD_WORKER_STEAL_MAX 32
 

@@ -62,13 +62,27 @@ static bool wake_any(struct jd_workers *all)
 	return keeper && wake(all, keeper - 1);
 }
 
-/* Work was published: wake one worker for it, if one sleeps and none is searching. */
-static void notify(struct jd_workers *all)
+/* A post claimed a searcher: find a sleeper to be it. */
+JD_COLD static void wake_claimed(struct jd_workers *all)
 {
-	bool claimed = jd_idle_post(&all->idle);
+	bool claimed = true;
 
 	while (claimed && !wake_any(all))
 		claimed = jd_idle_give_back(&all->idle);
+}
+
+/* Work was published: wake one worker for it, if one sleeps and none is searching. */
+static void notify(struct jd_workers *all)
+{
+	if (JD_UNLIKELY(jd_idle_post(&all->idle)))
+		wake_claimed(all);
+}
+
+/* The same after a push that ended with a seq_cst exchange. */
+static void notify_pushed(struct jd_workers *all)
+{
+	if (JD_UNLIKELY(jd_idle_post_exchanged(&all->idle)))
+		wake_claimed(all);
 }
 
 /* The earliest deadline has become earlier: see that somebody sleeps no longer than that. */
@@ -79,10 +93,8 @@ static void kick_keeper(struct jd_workers *all)
 
 	if (keeper && wake(all, keeper - 1))
 		return;
-	bool claimed = jd_idle_give_back(&all->idle);
-
-	while (claimed && !wake_any(all))
-		claimed = jd_idle_give_back(&all->idle);
+	if (jd_idle_give_back(&all->idle))
+		wake_claimed(all);
 }
 
 /* --- Taking --------------------------------------------------------------------------------- */
@@ -101,7 +113,7 @@ static struct jd_runnable *adopt(struct jd_worker *w, struct jd_runnable *list)
 	list = first->next;
 	if (!list)
 		return first;
-	if (jd_deque_reserve(&w->deque, n - 1) != JD_OK) {
+	if (jd_deque_reserve(&w->local.newest, n - 1) != JD_OK) {
 		/* No memory for them here: back they go; whoever comes next takes them again. */
 		if (jd_injector_push_list(&w->all->injector, list) == JD_INJECTOR_CLOSED)
 			jd_runnable_cancel_list(
@@ -112,7 +124,7 @@ static struct jd_runnable *adopt(struct jd_worker *w, struct jd_runnable *list)
 	newest = jd_injector_reverse(list);
 	for (struct jd_runnable *r = newest, *next; r; r = next) {
 		next = r->next;
-		jd_status status = jd_deque_push(&w->deque, r);
+		jd_status status = jd_deque_push(&w->local.newest, r);
 
 		JD_ASSERT(status == JD_OK); /* reserved */
 	}
@@ -159,28 +171,25 @@ static uint64_t next_random(struct jd_worker *w)
 	return w->rng * 0x2545F4914F6CDD1Dull;
 }
 
-/* One look at every other worker, nearest first when pinned, otherwise from a random start. */
-static struct jd_runnable *steal(struct jd_worker *w, bool *contended)
+/*
+ * One look at every other worker, nearest first when pinned, otherwise from a random start. *again
+ * tells that somebody had something, which was not to be had.
+ */
+static struct jd_runnable *steal(struct jd_worker *w, bool *again)
 {
 	unsigned others = w->all->count - 1;
 	unsigned start = others && !w->all->topology ? (unsigned)(next_random(w) % others) : 0;
 
 	for (unsigned i = 0; i < others; i++) {
-		struct jd_worker *victim = &w->all->workers[w->victims[(start + i) % others]];
-		size_t moved;
-		void *item;
+		struct jd_victim *victim = &w->victims[(start + i) % others];
+		struct jd_loot loot = jd_local_steal(&w->all->workers[victim->index].local,
+						     &w->local, JD_WORKER_STEAL_MAX, &victim->seen);
 
-		switch (jd_deque_steal_half(&victim->deque, &w->deque, JD_WORKER_STEAL_MAX, &item,
-					    &moved)) {
-		case JD_STEAL_OK:
-			count(&w->stats.stolen, moved);
-			return item;
-		case JD_STEAL_RETRY:
-			*contended = true;
-			break;
-		case JD_STEAL_EMPTY:
-			break;
+		if (loot.first) {
+			count(&w->stats.stolen, loot.moved);
+			return loot.first;
 		}
+		*again |= loot.again;
 	}
 	return NULL;
 }
@@ -204,21 +213,31 @@ static struct jd_runnable *steal_fork(struct jd_worker *w)
 									      : NULL;
 }
 
-/* The next runnable without going far; every few ticks the old and the foreign come first. */
+/* Every few ticks: timers, and in turn those outside and what waits longest here. */
+JD_COLD static struct jd_runnable *take_fair(struct jd_worker *w)
+{
+	struct jd_runnable *r;
+
+	fire_timers(w, false);
+	if (w->tick / JD_WORKER_FAIR_TICKS % 2)
+		r = jd_local_pop_oldest(&w->local);
+	else
+		r = take_injected(w);
+	return r;
+}
+
+/* The next runnable without going far. */
 static struct jd_runnable *take_local(struct jd_worker *w)
 {
 	struct jd_runnable *r = NULL;
-	void *oldest;
 
-	if (JD_UNLIKELY(++w->tick % JD_WORKER_FAIR_TICKS == 0)) {
-		fire_timers(w, false);
-		r = take_injected(w);
-		if (!r && jd_deque_steal(&w->deque, &oldest) == JD_STEAL_OK)
-			r = oldest;
-	}
+	if (JD_UNLIKELY(++w->tick % JD_WORKER_FAIR_TICKS == 0))
+		r = take_fair(w);
 	if (!r)
-		r = jd_deque_pop(&w->deque);
-	return r ? r : take_injected(w);
+		r = jd_local_pop(&w->local);
+	if (!r)
+		r = take_injected(w);
+	return r ? r : jd_local_pop_yielded(&w->local);
 }
 
 /* --- Searching and sleeping ----------------------------------------------------------------- */
@@ -229,7 +248,10 @@ static bool stopping(const struct jd_workers *all)
 	return atomic_load_explicit(&all->stop, memory_order_acquire);
 }
 
-/* Whether anything could be taken, or the sleep would be for nothing. */
+/*
+ * Whether anything could be taken, or the sleep would be for nothing. What gave way is looked at
+ * last: see local.h.
+ */
 static bool work_in_sight(const struct jd_worker *w)
 {
 	const struct jd_workers *all = w->all;
@@ -238,29 +260,36 @@ static bool work_in_sight(const struct jd_worker *w)
 	    jd_fork_host_has_work(&all->forks))
 		return true;
 	for (unsigned i = 0; i < all->count; i++) {
-		if (jd_deque_size(&all->workers[i].deque))
+		if (!jd_local_empty(&all->workers[i].local))
 			return true;
 	}
 	return false;
 }
 
-static struct jd_runnable *search(struct jd_worker *w)
+/*
+ * Looks at everything some times. *again tells that there was something at the last look, which was
+ * left to a worker that comes for it.
+ */
+static struct jd_runnable *search(struct jd_worker *w, bool *again)
 {
 	for (int round = 0; round < JD_WORKER_SEARCH_ROUNDS && !stopping(w->all); round++) {
-		bool contended = false;
-		struct jd_runnable *r = NULL;
+		struct jd_runnable *r;
 
+		*again = false;
 		fire_timers(w, true);
-		r = jd_deque_pop(&w->deque);
+		r = jd_local_pop(&w->local);
 		if (!r)
 			r = take_injected(w);
 		if (!r)
-			r = steal(w, &contended);
+			r = jd_local_pop_yielded(&w->local);
+		if (!r)
+			r = steal(w, again);
 		if (!r)
 			r = steal_fork(w);
 		if (r)
 			return r;
-		if (!contended)
+		/* Longer than a short task, so that its worker has come back: see local.h. */
+		for (int i = 0; i < (*again ? JD_WORKER_LEAVE_PAUSES : 1); i++)
 			jd_cpu_relax();
 	}
 	return NULL;
@@ -274,9 +303,14 @@ static bool sleep_idle(struct jd_worker *w, bool searching)
 	uint64_t deadline = jd_timekeeper_take_post(&all->timers, w->index, next);
 
 	w->armed = false;
-	jd_idle_enter(&all->idle, &w->word, searching);
-	/* Once more, now that posts and kicks see us: a deadline may have come meanwhile, too. */
-	if (!work_in_sight(w) && jd_timekeeper_next(&all->timers) >= next) {
+	uint32_t others = jd_idle_enter(&all->idle, &w->word, searching);
+
+	/*
+	 * Once more, now that posts and kicks see us: a deadline may have come meanwhile, too. Work
+	 * can be left to those who search; they will look again.
+	 */
+	if ((others || !work_in_sight(w)) && !stopping(all) &&
+	    jd_timekeeper_next(&all->timers) >= next) {
 		count(&w->stats.parks, 1);
 		while (atomic_load_explicit(&w->word, memory_order_relaxed) == JD_IDLE_SLEEPING) {
 			if (jd_futex_wait(&w->word, JD_IDLE_SLEEPING, deadline) == JD_ETIMEDOUT)
@@ -299,6 +333,18 @@ static bool more_to_do(const struct jd_worker *w)
 	       (jd_timekeeper_next(&all->timers) != JD_NEVER && !jd_timekeeper_post(&all->timers));
 }
 
+/*
+ * Somebody is busy with short tasks, one after the other. To look at it all the time would slow it
+ * down, to sleep would have each of them wake us: so we stay a searcher and close our eyes.
+ */
+static void nap(struct jd_worker *w)
+{
+	uint64_t deadline = jd_clock_now() + JD_WORKER_NAP_NS;
+	uint64_t next = jd_timekeeper_next(&w->all->timers);
+
+	(void)jd_futex_wait(&w->word, JD_IDLE_RUNNING, deadline < next ? deadline : next);
+}
+
 /* Searches and sleeps until there is something; NULL when the loop is to end. */
 static struct jd_runnable *find_work(struct jd_worker *w)
 {
@@ -307,7 +353,13 @@ static struct jd_runnable *find_work(struct jd_worker *w)
 	bool woken = false;
 
 	for (;;) {
-		struct jd_runnable *r = searching ? search(w) : NULL;
+		bool again = false;
+		struct jd_runnable *r = searching ? search(w, &again) : NULL;
+
+		if (!r && again && !stopping(all)) {
+			nap(w);
+			continue;
+		}
 
 		count(&w->stats.searches, searching);
 		count(&w->stats.useful, woken && r);
@@ -340,7 +392,7 @@ static void drive_loop(struct jd_worker *w, struct jd_pool_thread *self)
 		}
 		if (r != &w->run_stolen)
 			jd_runnable_unmark(r);
-		count(&w->stats.run, 1);
+		count(&w->local.turns, 1);
 		jd_runnable_run(r, w);
 		if (JD_UNLIKELY(self->worker != w))
 			return; /* a task blocked: another thread drives w now */
@@ -389,22 +441,21 @@ static void drive_cancel(struct jd_runnable *job)
 jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnable)
 {
 	struct jd_worker *w = jd_workers_self(all);
-	bool queued = false;
 
 	jd_runnable_mark(runnable);
 	if (w && (runnable->flags & JD_RUNNABLE_YIELDED)) {
-		/* Behind all others; but alone it need not leave, nor anybody wake for it. */
-		if (!jd_deque_size(&w->deque) && jd_injector_empty(&all->injector) &&
-		    jd_deque_push(&w->deque, runnable) == JD_OK)
+		/* Behind all others; this worker comes for one of them, or for it, at once. */
+		if (jd_local_yield(&w->local, runnable) == JD_OK)
 			return JD_OK;
-	} else if (w) {
-		queued = jd_deque_push(&w->deque, runnable) == JD_OK;
+	} else if (w && jd_local_push(&w->local, runnable) == JD_OK) {
+		notify_pushed(all);
+		return JD_OK;
 	}
-	if (!queued && jd_injector_push(&all->injector, runnable) == JD_INJECTOR_CLOSED) {
+	if (jd_injector_push(&all->injector, runnable) == JD_INJECTOR_CLOSED) {
 		jd_runnable_unmark(runnable);
 		return JD_ECLOSED;
 	}
-	notify(all);
+	notify_pushed(all);
 	return JD_OK;
 }
 
@@ -468,8 +519,11 @@ void jd_workers_stop(struct jd_workers *all)
 struct jd_runnable *jd_workers_rest(struct jd_workers *all)
 {
 	for (unsigned i = 0; i < all->count; i++) {
-		struct jd_runnable *r = jd_deque_pop(&all->workers[i].deque);
+		struct jd_local *local = &all->workers[i].local;
+		struct jd_runnable *r = jd_local_pop(local);
 
+		if (!r)
+			r = jd_local_pop_yielded(local);
 		if (r) {
 			jd_runnable_unmark(r);
 			return r;
@@ -493,7 +547,7 @@ static void order_victims(struct jd_worker *w, const struct jd_topology *topolog
 					 : 0;
 
 			if (d == distance)
-				w->victims[at++] = v;
+				w->victims[at++].index = v;
 		}
 	}
 	JD_ASSERT(at == n - 1);
@@ -509,17 +563,17 @@ static jd_status worker_init(struct jd_worker *w, struct jd_workers *all, unsign
 	w->rng = 0x9E3779B97F4A7C15ull * (index + 1);
 	w->drive = (struct jd_runnable)JD_RUNNABLE_INIT(&drive_ops);
 	w->run_stolen = (struct jd_runnable)JD_RUNNABLE_INIT(&fork_ops);
-	w->victims =
-		jd_memory_alloc(all->allocator, all->count * sizeof(unsigned), alignof(unsigned));
+	w->victims = jd_memory_zalloc(all->allocator, all->count, sizeof(*w->victims),
+				      alignof(struct jd_victim));
 	if (!w->victims)
 		return JD_ENOMEM;
 	order_victims(w, all->topology);
-	jd_status status = jd_deque_init(&w->deque, JD_WORKER_DEQUE_CAPACITY, all->allocator,
+	jd_status status = jd_local_init(&w->local, JD_WORKER_DEQUE_CAPACITY, all->allocator,
 					 all->reclaimer.reclaim);
 
 	if (status != JD_OK) {
-		jd_memory_free(all->allocator, w->victims, all->count * sizeof(unsigned),
-			       alignof(unsigned));
+		jd_memory_free(all->allocator, w->victims, all->count * sizeof(*w->victims),
+			       alignof(struct jd_victim));
 		w->victims = NULL;
 	}
 	return status;
@@ -574,9 +628,11 @@ jd_status jd_workers_init(struct jd_workers *all, unsigned count_,
 void jd_workers_fini(struct jd_workers *all)
 {
 	for (unsigned i = 0; i < all->count && all->workers[i].victims; i++) {
-		jd_deque_fini(&all->workers[i].deque);
-		jd_memory_free(all->allocator, all->workers[i].victims,
-			       all->count * sizeof(unsigned), alignof(unsigned));
+		struct jd_worker *w = &all->workers[i];
+
+		jd_local_fini(&w->local);
+		jd_memory_free(all->allocator, w->victims, all->count * sizeof(*w->victims),
+			       alignof(struct jd_victim));
 	}
 	jd_timekeeper_fini(&all->timers);
 	jd_reclaimer_fini(&all->reclaimer);
@@ -604,7 +660,7 @@ void jd_workers_dump(const struct jd_workers *all, FILE *out)
 		fprintf(out,
 			"  worker %u %s: queued %zu run %llu stolen %llu injected %llu "
 			"searches %llu parks %llu woken %llu useful %llu handed %llu\n",
-			i, states[word % 3], jd_deque_size(&w->deque), read_count(&w->stats.run),
+			i, states[word % 3], jd_local_size(&w->local), read_count(&w->local.turns),
 			read_count(&w->stats.stolen), read_count(&w->stats.injected),
 			read_count(&w->stats.searches), read_count(&w->stats.parks),
 			read_count(&w->stats.woken), read_count(&w->stats.useful),

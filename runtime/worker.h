@@ -4,7 +4,7 @@
 #define JD_RUNTIME_WORKER_H
 
 /*
- * The way of a runnable: schedule puts it into the deque of the worker it was called on, or into
+ * The way of a runnable: schedule puts it into the queue of the worker it was called on, or into
  * the injector; a worker pops, takes or steals it; run.
  *
  * A worker is not a thread. The thread that drives it may hand it on in the middle of a runnable
@@ -14,19 +14,18 @@
  */
 #include <jackdaw/scheduler.h>
 
-#include "deque/deque.h"
 #include "deque/injector.h"
 #include "platform/platform.h"
 #include "runtime/fork_host.h"
 #include "runtime/idle.h"
 #include "runtime/lane.h"
+#include "runtime/local.h"
 #include "runtime/reclaimer.h"
 #include "runtime/thread_pool.h"
 #include "runtime/timekeeper.h"
 
 /* Counted by the driving thread, read by anyone; relaxed. */
 struct jd_worker_stats {
-	_Atomic(uint64_t) run;      /* runnables entered */
 	_Atomic(uint64_t) stolen;   /* taken from other workers */
 	_Atomic(uint64_t) injected; /* taken from the injector */
 	_Atomic(uint64_t) searches; /* times it looked for work everywhere */
@@ -36,16 +35,22 @@ struct jd_worker_stats {
 	_Atomic(uint64_t) handed;   /* times it changed threads because a task blocked */
 };
 
+/* What a thief knows of another worker. */
+struct jd_victim {
+	uint64_t seen; /* its turns at the last look */
+	unsigned index;
+};
+
 /* Access: I immutable after init, O the driving thread, A any thread, atomic. */
 struct jd_worker {
-	struct jd_deque deque;              /* owner's side: O */
+	struct jd_local local;              /* owner's side: O */
 	JD_CACHE_ALIGNED jd_idle_word word; /* A: see idle.h */
 	struct jd_workers *all;             /* I */
 	unsigned index;                     /* I */
 	unsigned tick;                      /* O: runnables since start */
 	uint64_t rng;                       /* O */
 	bool armed;                         /* O: a timer of this run is to be announced */
-	unsigned *victims;                  /* I: the others' indices, nearest first */
+	struct jd_victim *victims;          /* O: the others, nearest first */
 	struct jd_runnable drive;           /* I: the job of driving it */
 	struct jd_fork_point fork;          /* O: where the driving thread runs what it steals */
 	struct jd_fork_stolen stolen;       /* O: between search and run */
@@ -75,7 +80,7 @@ struct jd_workers {
 jd_status jd_workers_init(struct jd_workers *all, unsigned count,
 			  const struct jd_allocator *allocator, const struct jd_topology *topology,
 			  struct jd_thread_pool *pool);
-/* When no thread drives a worker any more and the deques are empty. */
+/* When no thread drives a worker any more and the queues are empty. */
 void jd_workers_fini(struct jd_workers *all);
 
 /* The worker that the calling thread drives, if it is one of these; otherwise NULL. */
@@ -119,7 +124,7 @@ struct jd_runnable *jd_workers_close(struct jd_workers *all);
 /* Makes all loops end after their current runnable. */
 void jd_workers_stop(struct jd_workers *all);
 
-/* One that is still queued in a deque, after all threads have ended; NULL: none is. */
+/* One that is still queued at a worker, after all threads have ended; NULL: none is. */
 struct jd_runnable *jd_workers_rest(struct jd_workers *all);
 
 void jd_workers_dump(const struct jd_workers *all, FILE *out);

@@ -78,6 +78,10 @@ static void owner(void)
 				take(item);
 			else
 				MODEL_CHECK(!s.pop(&d));
+		} else if (*op == 'O') {
+			item = jd_deque_pop_oldest(&d);
+			if (item)
+				take(item);
 		} else {
 			MODEL_CHECK(jd_deque_reserve(&d, s.capacity + 1) == JD_OK);
 		}
@@ -194,6 +198,20 @@ static void test_laps_reuse_slots(void **state)
 	model_expect_clean(&one_thief, &two);
 }
 
+static void test_owner_takes_the_oldest(void **state)
+{
+	const struct model_options three = {.preemptions = 3, .stale = 2};
+
+	(void)state;
+	scenario("PPOT", 2, 2, UINT64_MAX);
+	model_expect_clean(&one_thief, &three);
+	scenario("PPOPO", 1, 1, 0);
+	model_expect_clean(&two_thieves, &(struct model_options){.preemptions = 2, .stale = 2});
+	scenario("PPTOPO", 1, 2, 0);
+	s.push = jd_deque_push_post;
+	model_expect_clean(&one_thief, &three);
+}
+
 static void test_steal_half(void **state)
 {
 	const struct model_options two = {.preemptions = 2, .stale = 1};
@@ -231,8 +249,8 @@ static const struct model_mutation on_two_items[] = {
 	{"pop does not claim", "jd_deque_pop", "exchange", "&d->bottom", MODEL_SKIP, 0},
 	{"pop does not restore", "jd_deque_pop", "store", "&d->bottom", MODEL_SKIP, 0},
 	{"steal in two steps", "jd_deque_steal", "cas", "&d->top", MODEL_SPLIT, 0},
-	{"last pop in two steps", "jd_deque_pop_last", "cas", "&d->top", MODEL_SPLIT, 0},
-	{"no store of the slot", "jd_deque_push", "store", "&a->slots[b & a->mask]", MODEL_SKIP, 0},
+	{"last pop in two steps", "jd_deque_pop_top", "cas", "&d->top", MODEL_SPLIT, 0},
+	{"no store of the slot", "jd_deque_fill", "store", "&a->slots[b & a->mask]", MODEL_SKIP, 0},
 };
 
 static const struct model_mutation on_growth[] = {
@@ -308,7 +326,7 @@ static void *pop_unsigned(struct jd_deque *dq)
 	if (t < b)
 		return atomic_load_explicit(&a->slots[b & a->mask], RLX);
 	atomic_store_explicit(&dq->bottom, b + 1, REL);
-	return t > b ? NULL : jd_deque_pop_last(dq, b);
+	return t > b ? NULL : jd_deque_pop_top(dq, b);
 }
 
 /* Takes the last item without asking the thieves. */
@@ -384,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_two_thieves),
 		cmocka_unit_test(test_growth_under_two_thieves),
 		cmocka_unit_test(test_laps_reuse_slots),
+		cmocka_unit_test(test_owner_takes_the_oldest),
 		cmocka_unit_test(test_steal_half),
 		cmocka_unit_test(test_at_random),
 		cmocka_unit_test(test_wrong_orders_are_found),
