@@ -28,11 +28,14 @@ static struct jd_id_table *table_new(const struct jd_allocator *allocator, unsig
 	if (!table)
 		return NULL;
 	table->slots =
-		jd_memory_zalloc(allocator, slots_of(bits), sizeof(*table->slots), JD_CACHE_LINE);
+		jd_memory_alloc(allocator, slots_of(bits) * sizeof(*table->slots), JD_CACHE_LINE);
 	if (!table->slots) {
 		jd_memory_delete(allocator, table, struct jd_id_table);
 		return NULL;
 	}
+	for (size_t i = 0; i < slots_of(bits); i++)
+		atomic_init(&table->slots[i], 0);
+	atomic_init(&table->reach, 0);
 	table->bits = bits;
 	table->older = older;
 	return table;

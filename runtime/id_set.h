@@ -20,6 +20,8 @@
  *
  * Rejected: liburcu's lock-free hash table. It needs a node on the heap for each id, which cannot
  * lie in the task because it has to outlive it by a grace period, and somebody to wait for those.
+ * Measured with 1000 ids at once: 69 ns for add and del and their share of the grace periods, 14 ns
+ * to look up; here 11 ns and 8 ns, also where there is no liburcu, and in sight of a race detector.
  */
 #include <jackdaw/base.h>
 
