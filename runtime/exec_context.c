@@ -130,18 +130,29 @@ void jd_exec_context_dump(struct jd_exec_context *context, FILE *out)
 
 /* --- The current session ---------------------------------------------------------------------- */
 
-/* A reference to the record of the current session; *out NULL: there is none. */
-static jd_status current_record(struct jd_exec_context *context, struct jd_exec_record **out)
+/* The record of the current session: borrowed from a frame, or found by id and then ours. */
+struct current {
+	struct jd_exec_record *record; /* NULL: none */
+	bool owned;
+};
+
+static jd_status current_begin(struct jd_exec_context *context, struct current *current)
 {
 	const struct jd_exec_frame *frame = jd_exec_frame_find(context);
 
-	*out = NULL;
-	if (!frame || !frame->session)
+	*current = (struct current){.record = frame ? frame->record : NULL};
+	if (!frame || !frame->session || frame->record)
 		return JD_OK;
-	if (!frame->record)
-		return jd_exec_record_find(context, frame->session, out);
-	*out = jd_exec_record_retain(frame->record);
-	return JD_OK;
+	jd_status status = jd_exec_record_find(context, frame->session, &current->record);
+
+	current->owned = status == JD_OK;
+	return status;
+}
+
+static void current_end(const struct current *current)
+{
+	if (current->owned)
+		jd_exec_record_release(current->record);
 }
 
 /* The session, if it is open. */
@@ -289,13 +300,13 @@ jd_status jd_exec_session_set(struct jd_exec_context *context, jd_exec_session s
 
 void *jd_exec_session_get(struct jd_exec_context *context, const void *key)
 {
-	struct jd_exec_record *record;
+	struct current current;
 
-	if (!context || current_record(context, &record) != JD_OK || !record)
+	if (!context || current_begin(context, &current) != JD_OK || !current.record)
 		return NULL;
-	void *value = jd_exec_record_get(record, key);
+	void *value = jd_exec_record_get(current.record, key);
 
-	jd_exec_record_release(record);
+	current_end(&current);
 	return value;
 }
 
@@ -402,19 +413,18 @@ static uint64_t latency_of(struct jd_exec_context *context, enum jd_exec_call ca
 jd_status jd_exec_spawn_with(struct jd_exec_context *context, struct jd_future *future,
 			     const struct jd_task_options *options, struct jd_task **task)
 {
-	struct jd_exec_record *record;
+	struct current current;
 
 	if (!context)
 		return JD_EINVAL;
-	jd_status status = current_record(context, &record);
+	jd_status status = current_begin(context, &current);
 
 	if (status != JD_OK)
 		return JD_ECLOSED;
-	if (!record && !context->ops->task_begins)
+	if (!current.record && !context->ops->task_begins)
 		return jd_task_spawn(context->scheduler, future, options, task);
-	status = jd_exec_task_spawn(context, record, future, options, false, task);
-	if (record)
-		jd_exec_record_release(record);
+	status = jd_exec_task_spawn(context, current.record, future, options, false, task);
+	current_end(&current);
 	return status;
 }
 
@@ -432,41 +442,41 @@ jd_status jd_exec_wait_until_at(struct jd_exec_context *context, struct jd_futur
 {
 	const struct jd_task_options options = {
 		.kind = JD_TASK_BACKGROUND, .label = label, .site = site};
-	struct jd_exec_record *record;
+	struct current current;
 
 	if (!context)
 		return JD_EINVAL;
-	jd_status status = current_record(context, &record);
+	jd_status status = current_begin(context, &current);
 
 	if (status != JD_OK)
 		return JD_ECLOSED;
-	if (!record)
+	if (!current.record)
 		return JD_EPERM;
 	uint64_t latency_ns = latency_of(context, JD_EXEC_WAIT_UNTIL);
 
 	if (latency_ns)
-		status = jd_exec_task_spawn_late(context, record, future, &options, latency_ns,
-						 task);
+		status = jd_exec_task_spawn_late(context, current.record, future, &options,
+						 latency_ns, task);
 	else
-		status = jd_exec_task_spawn(context, record, future, &options, true, task);
-	jd_exec_record_release(record);
+		status = jd_exec_task_spawn(context, current.record, future, &options, true, task);
+	current_end(&current);
 	return status;
 }
 
 jd_status jd_exec_wait_until_task(struct jd_exec_context *context, jd_task_id id)
 {
-	struct jd_exec_record *record;
+	struct current current;
 
 	if (!context)
 		return JD_EINVAL;
-	jd_status status = current_record(context, &record);
+	jd_status status = current_begin(context, &current);
 
 	if (status != JD_OK)
 		return JD_ENOENT;
-	if (!record)
+	if (!current.record)
 		return JD_EPERM;
-	status = jd_exec_record_register(record, id);
-	jd_exec_record_release(record);
+	status = jd_exec_record_register(current.record, id);
+	current_end(&current);
 	return status;
 }
 

@@ -304,6 +304,14 @@ static bool wake_joiner(struct jd_exec_record *record)
 	return joiner;
 }
 
+/* Takes over a reference. */
+static void wake_joiners(struct jd_exec_record *record)
+{
+	while (wake_joiner(record))
+		;
+	jd_exec_record_release(record);
+}
+
 void jd_exec_record_leave(struct jd_exec_record *record, struct jd_exec_task *task,
 			  enum jd_exec_leave how)
 {
@@ -318,9 +326,12 @@ void jd_exec_record_leave(struct jd_exec_record *record, struct jd_exec_task *ta
 		record->counts.spawned--;
 	bool wake = !record->head && record->joiners, over = is_over(record);
 
+	if (wake)
+		jd_exec_record_retain(record);
 	jd_lock_release(&record->lock);
-	while (wake)
-		wake = wake_joiner(record);
+	/* From here on it may be freed, unless one of these keeps it. */
+	if (wake)
+		wake_joiners(record);
 	if (over)
 		table_remove(record);
 }

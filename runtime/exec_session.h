@@ -11,7 +11,8 @@
  * exec_simulated.c, exec_production.c   the two forms
  *
  * A record is what there is about a session. References to it: the table until the session is
- * over, each of its tasks, each call and future that works on it; it holds one on the context.
+ * over, which it is not while it has a task; each call and future that works on it. It holds one on
+ * the context. A task needs none: it does not touch its record after it left the list.
  *
  * A task is in its record's list from before its first schedule until its future is gone, all
  * under the record's lock. The wrapper's drop takes that lock last, so whoever holds it may touch
@@ -59,7 +60,7 @@ struct jd_exec_record {
 struct jd_exec_task {
 	struct jd_task_wrapper base;
 	struct jd_exec_context *context; /* I */
-	struct jd_exec_record *record;   /* I: one reference; NULL: in no session */
+	struct jd_exec_record *record;   /* I: NULL: in no session; then one on the context */
 	struct jd_task *task;            /* I */
 	void *mark;                      /* I: of ops->task_begins */
 	struct jd_exec_task *next;       /* L */

@@ -62,12 +62,10 @@ static void let_go(struct jd_exec_task *self, enum jd_exec_leave how)
 
 	if (context->ops->task_ends)
 		context->ops->task_ends(context, jd_task_get_id(self->task), self->mark);
-	if (!record) {
+	if (record)
+		jd_exec_record_leave(record, self, how);
+	else
 		jd_exec_release(context);
-		return;
-	}
-	jd_exec_record_leave(record, self, how);
-	jd_exec_record_release(record);
 }
 
 static void end(struct jd_exec_task *self)
@@ -158,9 +156,7 @@ static jd_status launch(struct jd_exec_task *self, bool registered)
 			context->ops->task_ends(context, jd_task_get_id(self->task), self->mark);
 		return status;
 	}
-	if (record)
-		jd_exec_record_retain(record);
-	else
+	if (!record)
 		jd_exec_retain(context);
 	status = jd_task_first_schedule(self->task);
 	if (status != JD_OK)
