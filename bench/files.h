@@ -15,6 +15,7 @@
 	X(mergesort)    \
 	X(wordcount)    \
 	X(spawn)        \
+	X(session)      \
 	X(inject)       \
 	X(pingpong)     \
 	X(across)       \
