@@ -362,7 +362,8 @@ static jd_status init_parts(struct jd_test_scheduler *ts)
 	ts->hash = UINT64_C(0x6a61636b64617721);
 	atomic_init(&ts->clock, ts->options.start_ns);
 	atomic_init(&ts->parking, ts->options.allow_parking);
-	jd_wheel_init(&ts->timers.wheel, ts->base.allocator, ts->options.start_ns, 0);
+	jd_wheel_init(&ts->timers.wheel, ts->base.allocator, ts->options.start_ns,
+		      JD_TIMER_WHEEL_SHIFT);
 	jd_status status = jd_test_queue_reserve(ts, &ts->background);
 
 	if (status == JD_OK)

@@ -106,8 +106,8 @@
 /* How long a sleeper leaves what is due to the thread that is at it, ns. */
 #define JD_TIMER_RETRY_NS (50 * JD_US)
 
-/* Width of a slot of the lowest level of the timer wheel, log2 ns: 65.5 us. */
-#define JD_TIMER_WHEEL_SHIFT 16
+/* The tick of timer wheels, log2 ns: that of the default slack, so that those timers meet. */
+#define JD_TIMER_WHEEL_SHIFT JD_TIMER_SLACK_BITS
 
 /* Slots of a queue of the test scheduler at the start; doubles when full. */
 #define JD_TEST_QUEUE_SLOTS 64

@@ -1,316 +1,337 @@
 /* wheel.c - insert, remove, advance; the rules are in wheel.h. */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "timers/wheel.h"
+
+#include <stdalign.h>
 #include <string.h>
 
 #include "platform/compiler.h"
-#include "timers/wheel.h"
 
-enum {
-	DIGIT_BITS = 6
-};
+#define NO_TICK UINT64_MAX
 
-/* A list by _next alone, with its end at hand. */
-struct chain {
-	struct jd_timer *head;
-	struct jd_timer *tail;
-};
+/* --- Bits of slots ---------------------------------------------------------------------------- */
 
-static void chain_append(struct chain *to, struct chain more)
+static void bits_set(uint64_t *summary, uint64_t *words, unsigned i)
 {
-	if (!more.head)
-		return;
-	if (to->head)
-		to->tail->_next = more.head;
-	else
-		to->head = more.head;
-	to->tail = more.tail;
+	words[i / 64] |= UINT64_C(1) << i % 64;
+	*summary |= UINT64_C(1) << i / 64;
 }
 
-static void chain_push(struct chain *to, struct jd_timer *timer)
+static void bits_clear(uint64_t *summary, uint64_t *words, unsigned i)
 {
-	timer->_next = NULL;
-	chain_append(to, (struct chain){timer, timer});
+	words[i / 64] &= ~(UINT64_C(1) << i % 64);
+	if (!words[i / 64])
+		*summary &= ~(UINT64_C(1) << i / 64);
 }
 
-/* --- Sorting: merges the runs that are there, stable --------------------------------------- */
-
-static struct chain merge(struct chain a, struct chain b)
+/* The first bit from `from` on, around the end; one is set. */
+static unsigned bits_next(uint64_t summary, const uint64_t *words, unsigned from)
 {
-	struct chain out = {NULL, NULL};
-	struct jd_timer **link = &out.head;
+	unsigned w = from / 64;
+	uint64_t here = words[w] & UINT64_MAX << from % 64;
+	uint64_t after = summary & (w == 63 ? 0 : UINT64_MAX << (w + 1));
 
-	/* Runs are as long as can be, so b never just continues a; but it may go before it, and
-	 * then the timers between are not touched. */
-	if (b.tail->_deadline_ns < a.head->_deadline_ns) {
-		chain_append(&b, a);
-		return b;
+	if (here)
+		return w * 64 + (unsigned)__builtin_ctzll(here);
+	w = (unsigned)__builtin_ctzll(after ? after : summary);
+	return w * 64 + (unsigned)__builtin_ctzll(words[w]);
+}
+
+/* --- Where slots are -------------------------------------------------------------------------- */
+
+static uint64_t tick_ns(const struct jd_wheel *wheel)
+{
+	return wheel->tick << wheel->shift;
+}
+
+/* The first occupied tick of the ring; NO_TICK: none. */
+static uint64_t ring_first(const struct jd_wheel *wheel)
+{
+	const struct jd_wheel_ring *ring = wheel->ring;
+	unsigned from = wheel->tick % JD_WHEEL_RING;
+
+	if (!ring || !ring->summary)
+		return NO_TICK;
+	return wheel->tick +
+	       (bits_next(ring->summary, ring->occupied, from) - from) % JD_WHEEL_RING;
+}
+
+/*
+ * The first tick of the first occupied slot of a level; NO_TICK: none. A slot that is stuck does
+ * not count: it is where the tick is, and its timers are in the order of a heap.
+ */
+static uint64_t level_first(const struct jd_wheel *wheel, unsigned level)
+{
+	const struct jd_wheel_level *l = wheel->level[level];
+	uint64_t at = (wheel->tick >> jd_wheel_width(level)) + (wheel->stuck >> level & 1);
+	unsigned from = at % JD_WHEEL_SLOTS, distance;
+
+	if (!l || !l->summary)
+		return NO_TICK;
+	distance = (bits_next(l->summary, l->occupied, from) - from) % JD_WHEEL_SLOTS;
+	if (wheel->stuck >> level & 1 && distance == JD_WHEEL_SLOTS - 1)
+		return NO_TICK;
+	return (at + distance) << jd_wheel_width(level);
+}
+
+static struct jd_timer_heap *slot_at(const struct jd_wheel *wheel, unsigned level, uint64_t tick)
+{
+	return &wheel->level[level]->slot[(tick >> jd_wheel_width(level)) % JD_WHEEL_SLOTS];
+}
+
+/* --- Placing ---------------------------------------------------------------------------------- */
+
+static void *table_new(struct jd_wheel *wheel, size_t size)
+{
+	const struct jd_allocator *allocator = wheel->pool.allocator;
+	void *table = allocator->alloc(allocator->ctx, size, alignof(max_align_t));
+
+	if (table)
+		memset(table, 0, size);
+	return table;
+}
+
+static bool place_in_ring(struct jd_wheel *wheel, struct jd_timer *timer, uint64_t tick)
+{
+	unsigned i = tick % JD_WHEEL_RING;
+
+	if (JD_UNLIKELY(!wheel->ring)) {
+		wheel->ring = table_new(wheel, sizeof(*wheel->ring));
+		if (!wheel->ring)
+			return false;
 	}
-	while (a.head && b.head) {
-		struct chain *from = b.head->_deadline_ns < a.head->_deadline_ns ? &b : &a;
+	struct jd_timer_bag *bag = &wheel->ring->slot[i];
+	struct jd_timer_bag_end *end = bag->end;
 
-		*link = from->head;
-		link = &from->head->_next;
-		from->head = from->head->_next;
+	if (!jd_timer_bag_add(bag, &wheel->pool, timer))
+		return false;
+	timer->_slot = 1 + i;
+	if (JD_UNLIKELY(bag->end != end)) {
+		if (!end)
+			bits_set(&wheel->ring->summary, wheel->ring->occupied, i);
+		/* Compacted, perhaps: then the walk begins again with what is left. */
+		if (bag == wheel->due && bag->end->next == bag->end)
+			wheel->walk.end = NULL;
 	}
-	*link = a.head ? a.head : b.head;
-	out.tail = a.head ? a.tail : b.tail;
-	return out;
+	return true;
 }
 
-/* Cuts the longest run in order from the front of *rest. */
-static struct chain take_run(struct jd_timer **rest)
+static bool place_in_level(struct jd_wheel *wheel, struct jd_timer *timer, unsigned level,
+			   uint64_t tick)
 {
-	struct chain run = {*rest, *rest};
+	unsigned i = (tick >> jd_wheel_width(level)) % JD_WHEEL_SLOTS;
 
-	while (run.tail->_next && run.tail->_deadline_ns <= run.tail->_next->_deadline_ns)
-		run.tail = run.tail->_next;
-	*rest = run.tail->_next;
-	run.tail->_next = NULL;
-	return run;
-}
-
-/* pending[i] is empty or made of 2^i runs, all of them before those in the bins below it. */
-static struct chain sort(struct jd_timer *head)
-{
-	struct chain pending[64] = {{NULL, NULL}};
-	struct chain all = {NULL, NULL};
-	unsigned used = 0;
-
-	while (head) {
-		struct chain run = take_run(&head);
-		unsigned i = 0;
-
-		for (; i < used && pending[i].head; i++) {
-			run = merge(pending[i], run);
-			pending[i].head = NULL;
-		}
-		pending[i] = run;
-		if (i == used)
-			used++;
+	if (JD_UNLIKELY(!wheel->level[level])) {
+		wheel->level[level] = table_new(wheel, sizeof(*wheel->level[level]));
+		if (!wheel->level[level])
+			return false;
 	}
-	for (unsigned i = 0; i < used; i++)
-		if (pending[i].head)
-			all = all.head ? merge(pending[i], all) : pending[i];
-	return all;
+	struct jd_wheel_level *l = wheel->level[level];
+
+	if (!jd_timer_heap_add(&l->slot[i], &wheel->pool, timer))
+		return false;
+	timer->_slot = JD_WHEEL_UPPER + (level - 1) * JD_WHEEL_SLOTS + i;
+	if (l->slot[i].count == 1)
+		bits_set(&l->summary, l->occupied, i);
+	return true;
 }
 
-/* --- Places and slots ------------------------------------------------------------------------ */
-
-static uint32_t place_id(unsigned level, unsigned digit)
+static bool place_in_heap(struct jd_wheel *wheel, struct jd_timer *timer,
+			  struct jd_timer_heap *heap, uint32_t slot)
 {
-	return 1 + level * JD_WHEEL_SLOTS + digit;
+	if (!jd_timer_heap_add(heap, &wheel->pool, timer))
+		return false;
+	timer->_slot = slot;
+	return true;
 }
 
-static unsigned digit_of(const struct jd_wheel *wheel, uint64_t ns, unsigned level)
+/* By timer->_deadline_ns. False: no memory, nothing happened. */
+static bool place(struct jd_wheel *wheel, struct jd_timer *timer)
 {
-	return (unsigned)(ns >> wheel->shift >> (DIGIT_BITS * level)) % JD_WHEEL_SLOTS;
+	uint64_t ns = timer->_deadline_ns, tick = ns >> wheel->shift, now = wheel->tick;
+	bool coarse = tick << wheel->shift == ns;
+	unsigned level = 1;
+
+	if (JD_LIKELY(coarse && tick >= now && tick - now < JD_WHEEL_RING))
+		return place_in_ring(wheel, timer, tick);
+	if (tick < now || tick >> jd_wheel_width(1) == now >> jd_wheel_width(1)) {
+		wheel->exact.ordered = true;
+		return place_in_heap(wheel, timer, &wheel->exact, JD_WHEEL_EXACT);
+	}
+	while ((tick >> jd_wheel_width(level)) - (now >> jd_wheel_width(level)) >= JD_WHEEL_SLOTS)
+		level++;
+	return place_in_level(wheel, timer, level, tick);
 }
 
-/* The highest digit in which two instants differ; 0 if none does. */
-static unsigned level_of(const struct jd_wheel *wheel, uint64_t a, uint64_t b)
+/* --- Moving on -------------------------------------------------------------------------------- */
+
+/* The slot of a level that begins with the tick moves to lower levels. */
+static void cascade(struct jd_wheel *wheel, unsigned level)
 {
-	uint64_t difference = (a ^ b) >> wheel->shift;
+	enum {
+		AHEAD = 8
+	};
+	struct jd_wheel_level *l = wheel->level[level];
+	struct jd_timer_heap *slot = slot_at(wheel, level, wheel->tick);
+	uint32_t n = slot->count;
 
-	return difference ? (63u - (unsigned)__builtin_clzll(difference)) / DIGIT_BITS : 0;
-}
-
-uint32_t jd_wheel_place(const struct jd_wheel *wheel, uint64_t deadline_ns)
-{
-	uint64_t at = deadline_ns > wheel->now_ns ? deadline_ns : wheel->now_ns;
-	unsigned level;
-
-	if (deadline_ns == JD_NEVER)
-		return JD_WHEEL_NEVER;
-	level = level_of(wheel, at, wheel->now_ns);
-	return place_id(level, digit_of(wheel, at, level));
-}
-
-static void list_append(struct jd_wheel_slot *slot, struct jd_timer *timer)
-{
-	timer->_next = NULL;
-	timer->_prev = slot->tail;
-	if (slot->tail)
-		slot->tail->_next = timer;
-	else
-		slot->head = timer;
-	slot->tail = timer;
-}
-
-static void list_unlink(struct jd_wheel_slot *slot, struct jd_timer *timer)
-{
-	if (timer->_prev)
-		timer->_prev->_next = timer->_next;
-	else
-		slot->head = timer->_next;
-	if (timer->_next)
-		timer->_next->_prev = timer->_prev;
-	else
-		slot->tail = timer->_prev;
-}
-
-static void mark_empty(struct jd_wheel *wheel, unsigned level, unsigned digit)
-{
-	uint64_t keep = ~(UINT64_C(1) << digit);
-
-	wheel->occupied[level] &= keep;
-	wheel->unsorted[level] &= keep;
-	wheel->stale[level] &= keep;
-	if (!wheel->occupied[level])
-		wheel->occupied_levels &= ~(1u << level);
-}
-
-/* The timer joins the slot that its place says; bits and minimum follow. */
-static void slot_append(struct jd_wheel *wheel, struct jd_timer *timer)
-{
-	unsigned level = (timer->_slot - 1) / JD_WHEEL_SLOTS;
-	unsigned digit = (timer->_slot - 1) % JD_WHEEL_SLOTS;
-	struct jd_wheel_slot *slot = &wheel->slot[level][digit];
-	uint64_t bit = UINT64_C(1) << digit, ns = timer->_deadline_ns;
-
-	if (!slot->head) {
-		wheel->occupied_levels |= 1u << level;
-		wheel->occupied[level] |= bit;
-		slot->min_ns = ns;
+	for (; n > 0; n--) {
+		if (n > AHEAD)
+			JD_PREFETCH(slot->entry[n - 1 - AHEAD].timer);
+		if (!place(wheel, slot->entry[n - 1].timer))
+			break;
+	}
+	slot->count = n;
+	if (n > 0) {
+		jd_timer_heap_order(slot);
+		wheel->stuck |= (uint16_t)(1u << level);
 	} else {
-		if (ns < slot->tail->_deadline_ns)
-			wheel->unsorted[level] |= bit;
-		/* Not above a lower bound of all others: it is the minimum, whatever they are. */
-		if (ns <= slot->min_ns) {
-			slot->min_ns = ns;
-			wheel->stale[level] &= ~bit;
+		jd_timer_heap_clear(slot, &wheel->pool);
+		bits_clear(&l->summary, l->occupied, (unsigned)(slot - l->slot));
+	}
+}
+
+/* The level whose first slot begins first, and where; at equal ticks the highest. */
+static unsigned first_level(const struct jd_wheel *wheel, uint64_t *tick)
+{
+	unsigned found = 0;
+
+	*tick = NO_TICK;
+	for (unsigned level = 1; level < wheel->levels; level++) {
+		uint64_t first = level_first(wheel, level);
+
+		if (first != NO_TICK && first <= *tick) {
+			*tick = first;
+			found = level;
 		}
 	}
-	list_append(slot, timer);
+	return found;
 }
 
-static void slot_unlink(struct jd_wheel *wheel, struct jd_timer *timer)
+/* The heap with the earliest timer; exact unless some slot is stuck. */
+static struct jd_timer_heap *first_heap(struct jd_wheel *wheel)
 {
-	unsigned level = (timer->_slot - 1) / JD_WHEEL_SLOTS;
-	unsigned digit = (timer->_slot - 1) % JD_WHEEL_SLOTS;
-	struct jd_wheel_slot *slot = &wheel->slot[level][digit];
-	uint64_t bit = UINT64_C(1) << digit;
+	struct jd_timer_heap *first = &wheel->exact;
 
-	list_unlink(slot, timer);
-	if (!slot->head)
-		mark_empty(wheel, level, digit);
-	else if (!(wheel->unsorted[level] & bit))
-		slot->min_ns = slot->head->_deadline_ns;
-	else if (timer->_deadline_ns == slot->min_ns)
-		wheel->stale[level] |= bit;
-}
+	for (unsigned stuck = wheel->stuck; JD_UNLIKELY(stuck); stuck &= stuck - 1) {
+		struct jd_timer_heap *slot =
+			slot_at(wheel, (unsigned)__builtin_ctz(stuck), wheel->tick);
 
-/* Puts a slot in order and makes its minimum exact. */
-static void slot_sort(struct jd_wheel *wheel, unsigned level, unsigned digit)
-{
-	struct jd_wheel_slot *slot = &wheel->slot[level][digit];
-	uint64_t bit = UINT64_C(1) << digit;
-	struct jd_timer *prev = NULL;
-	struct chain sorted;
-
-	if (!(wheel->unsorted[level] & bit))
-		return;
-	sorted = sort(slot->head);
-	slot->head = sorted.head;
-	slot->tail = sorted.tail;
-	slot->min_ns = sorted.head->_deadline_ns;
-	for (struct jd_timer *t = sorted.head; t; t = t->_next) {
-		t->_prev = prev;
-		prev = t;
+		if (first->count == 0 || slot->min_ns < first->min_ns)
+			first = slot;
 	}
-	wheel->unsorted[level] &= ~bit;
-	wheel->stale[level] &= ~bit;
+	return first;
 }
 
-/* --- Expiring --------------------------------------------------------------------------------- */
-
-/* The whole slot is due: it leaves the wheel in order. */
-static void take_slot(struct jd_wheel *wheel, unsigned level, unsigned digit, struct chain *due)
+static uint64_t heap_ns(const struct jd_timer_heap *heap)
 {
-	struct jd_wheel_slot *slot = &wheel->slot[level][digit];
-
-	if (wheel->unsorted[level] & UINT64_C(1) << digit)
-		chain_append(due, sort(slot->head));
-	else
-		chain_append(due, (struct chain){slot->head, slot->tail});
-	slot->head = slot->tail = NULL;
-	mark_empty(wheel, level, digit);
+	return heap->count ? heap->min_ns : JD_NEVER;
 }
 
-static void take_slots(struct jd_wheel *wheel, unsigned level, uint64_t slots, struct chain *due)
+/*
+ * Moves the tick to the first thing that is due and returns the heap that has it. NULL: it is the
+ * ring's slot, wheel->due; when that is NULL too there is nothing, and the tick is that of now.
+ */
+static struct jd_timer_heap *settle(struct jd_wheel *wheel)
 {
-	for (slots &= wheel->occupied[level]; slots; slots &= slots - 1)
-		take_slot(wheel, level, (unsigned)__builtin_ctzll(slots), due);
-}
+	for (;;) {
+		struct jd_timer_heap *heap = first_heap(wheel);
+		uint64_t heap_tick = heap_ns(heap) >> wheel->shift;
+		uint64_t ring_tick = ring_first(wheel), level_tick;
+		uint64_t limit = wheel->now_ns >> wheel->shift;
+		bool heap_due = heap_ns(heap) <= wheel->now_ns && heap->count;
+		unsigned level = first_level(wheel, &level_tick);
 
-/* The slot of now in level 0: what is due leaves, the rest stays, in order. */
-static void split_current(struct jd_wheel *wheel, struct chain *due)
-{
-	unsigned digit = digit_of(wheel, wheel->now_ns, 0);
-	struct jd_wheel_slot *slot = &wheel->slot[0][digit];
-	struct jd_timer *last;
-
-	if (!slot->head || slot->min_ns > wheel->now_ns)
-		return;
-	slot_sort(wheel, 0, digit);
-	if (slot->tail->_deadline_ns <= wheel->now_ns) {
-		take_slot(wheel, 0, digit, due);
-		return;
-	}
-	if (slot->min_ns > wheel->now_ns)
-		return;
-	last = slot->head;
-	while (last->_next->_deadline_ns <= wheel->now_ns)
-		last = last->_next;
-	chain_append(due, (struct chain){slot->head, last});
-	slot->head = last->_next;
-	slot->head->_prev = NULL;
-	slot->min_ns = slot->head->_deadline_ns;
-	last->_next = NULL;
-}
-
-/* The slot of now in a higher level: what is due leaves, the rest moves down. */
-static void cascade(struct jd_wheel *wheel, unsigned level, struct chain *due)
-{
-	unsigned digit = digit_of(wheel, wheel->now_ns, level);
-	struct jd_wheel_slot *slot = &wheel->slot[level][digit];
-	struct jd_timer *next, *t = slot->head;
-	struct chain ready = {NULL, NULL};
-
-	if (!t)
-		return;
-	slot->head = slot->tail = NULL;
-	mark_empty(wheel, level, digit);
-	/* In order of insertion, so that equal deadlines stay in it wherever they land. */
-	for (; t; t = next) {
-		next = t->_next;
-		if (t->_deadline_ns <= wheel->now_ns) {
-			chain_push(&ready, t);
-		} else {
-			t->_slot = jd_wheel_place(wheel, t->_deadline_ns);
-			slot_append(wheel, t);
+		if (heap_due && heap_tick < limit)
+			limit = heap_tick;
+		if (ring_tick < limit)
+			limit = ring_tick;
+		if (level && level_tick <= limit) {
+			if (level_tick > wheel->tick)
+				wheel->tick = level_tick;
+			cascade(wheel, level);
+			continue;
 		}
+		if (limit > wheel->tick)
+			wheel->tick = limit;
+		if (ring_tick == limit && ring_tick != NO_TICK &&
+		    !(heap_due && heap_ns(heap) < tick_ns(wheel))) {
+			wheel->due = &wheel->ring->slot[ring_tick % JD_WHEEL_RING];
+			wheel->walk.end = NULL;
+			return NULL;
+		}
+		return heap_due ? heap : NULL;
 	}
-	if (ready.head)
-		chain_append(due, sort(ready.head));
 }
 
-/* Moves to now_ns and appends what is due, in order; the due list is the callers' business. */
-static void expire(struct jd_wheel *wheel, uint64_t now_ns, struct chain *due)
-{
-	uint64_t old_ns = wheel->now_ns;
-	unsigned level, top;
+/* --- Taking out ------------------------------------------------------------------------------- */
 
-	if (now_ns < old_ns)
-		now_ns = old_ns;
-	wheel->now_ns = now_ns;
-	top = level_of(wheel, old_ns, now_ns);
-	for (level = 0; level < top; level++)
-		take_slots(wheel, level, UINT64_MAX, due);
-	take_slots(wheel, top, (UINT64_C(1) << digit_of(wheel, now_ns, top)) - 1, due);
-	if (top > 0)
-		cascade(wheel, top, due);
-	else
-		split_current(wheel, due);
+static void ring_slot_empty(struct jd_wheel *wheel, struct jd_timer_bag *bag)
+{
+	jd_timer_bag_clear(bag, &wheel->pool);
+	bits_clear(&wheel->ring->summary, wheel->ring->occupied,
+		   (unsigned)(bag - wheel->ring->slot));
+	if (bag == wheel->due)
+		wheel->due = NULL;
+}
+
+static void level_remove(struct jd_wheel *wheel, struct jd_timer *timer)
+{
+	unsigned i = timer->_slot - JD_WHEEL_UPPER, level = 1 + i / JD_WHEEL_SLOTS;
+	struct jd_wheel_level *l = wheel->level[level];
+	struct jd_timer_heap *slot = &l->slot[i % JD_WHEEL_SLOTS];
+
+	jd_timer_heap_remove(slot, &wheel->pool, timer);
+	if (slot->count == 0) {
+		bits_clear(&l->summary, l->occupied, i % JD_WHEEL_SLOTS);
+		if (wheel->stuck && slot == slot_at(wheel, level, wheel->tick))
+			wheel->stuck &= (uint16_t) ~(1u << level);
+	}
+}
+
+static inline void take_out(struct jd_wheel *wheel, struct jd_timer *timer)
+{
+	uint32_t slot = timer->_slot;
+
+	if (JD_LIKELY(slot <= JD_WHEEL_RING)) {
+		struct jd_timer_bag *bag = &wheel->ring->slot[slot - 1];
+
+		if (JD_UNLIKELY(jd_timer_bag_remove(bag, timer)))
+			ring_slot_empty(wheel, bag);
+	} else if (slot == JD_WHEEL_EXACT) {
+		jd_timer_heap_remove(&wheel->exact, &wheel->pool, timer);
+	} else if (slot == JD_WHEEL_NEVER) {
+		jd_timer_heap_remove(&wheel->never, &wheel->pool, timer);
+	} else {
+		level_remove(wheel, timer);
+	}
+	timer->_slot = 0;
+	wheel->count--;
+}
+
+static inline struct jd_timer *pop(struct jd_wheel *wheel)
+{
+	struct jd_timer_heap *heap = NULL;
+	struct jd_timer *timer;
+
+	if (JD_LIKELY(wheel->due != NULL)) {
+		heap = first_heap(wheel);
+		if (heap_ns(heap) >= tick_ns(wheel))
+			heap = NULL;
+	} else {
+		heap = settle(wheel);
+	}
+	if (heap) {
+		timer = heap->entry[0].timer;
+	} else if (wheel->due) {
+		if (!wheel->walk.end)
+			wheel->walk = jd_timer_bag_begin(wheel->due);
+		timer = jd_timer_bag_next(wheel->due, &wheel->walk);
+	} else {
+		return NULL;
+	}
+	take_out(wheel, timer);
+	return timer;
 }
 
 /* --- The interface ---------------------------------------------------------------------------- */
@@ -320,152 +341,194 @@ void jd_wheel_init(struct jd_wheel *wheel, const struct jd_allocator *allocator,
 {
 	JD_ASSERT(shift <= JD_WHEEL_SHIFT_MAX);
 	memset(wheel, 0, sizeof(*wheel));
-	wheel->allocator = allocator;
+	jd_timer_pool_init(&wheel->pool, allocator);
 	wheel->now_ns = now_ns;
-	wheel->shift = shift;
+	wheel->shift = (uint8_t)shift;
+	wheel->tick = now_ns >> shift;
+	/* Enough that the highest level reaches the end of time from its begin. */
+	wheel->levels = 2;
+	while ((UINT64_MAX >> shift) >> jd_wheel_width(wheel->levels - 1u) >= JD_WHEEL_SLOTS)
+		wheel->levels++;
 }
 
 void jd_wheel_fini(struct jd_wheel *wheel)
 {
+	const struct jd_allocator *allocator = wheel->pool.allocator;
+
+	if (!allocator)
+		return;
+	jd_timer_heap_clear(&wheel->exact, &wheel->pool);
+	jd_timer_heap_clear(&wheel->never, &wheel->pool);
+	if (wheel->ring) {
+		for (unsigned i = 0; i < JD_WHEEL_RING; i++)
+			jd_timer_bag_clear(&wheel->ring->slot[i], &wheel->pool);
+		allocator->free(allocator->ctx, wheel->ring, sizeof(*wheel->ring),
+				alignof(max_align_t));
+	}
+	for (unsigned level = 1; level < wheel->levels; level++) {
+		struct jd_wheel_level *l = wheel->level[level];
+
+		for (unsigned i = 0; l && i < JD_WHEEL_SLOTS; i++)
+			jd_timer_heap_clear(&l->slot[i], &wheel->pool);
+		if (l)
+			allocator->free(allocator->ctx, l, sizeof(*l), alignof(max_align_t));
+	}
+	jd_timer_pool_fini(&wheel->pool);
 	memset(wheel, 0, sizeof(*wheel));
+}
+
+/* The first multiple of 2^bits from ns on; ns itself where there is none before JD_NEVER. */
+static uint64_t round_up(uint64_t ns, unsigned bits)
+{
+	uint64_t rest = (UINT64_C(1) << bits) - 1;
+
+	return ns > UINT64_MAX - rest ? ns : (ns + rest) & ~rest;
 }
 
 jd_status jd_wheel_insert(struct jd_wheel *wheel, struct jd_timer *timer, uint64_t deadline_ns,
 			  uint64_t slack_ns)
 {
-	(void)slack_ns; /* every timer is exact */
+	/* The largest power of two that is at most slack + 1. */
+	unsigned bits = slack_ns == UINT64_MAX ? 63 : 63u - (unsigned)__builtin_clzll(slack_ns + 1);
+	bool placed;
+
 	JD_ASSERT(timer->_slot == 0);
+	if (bits >= wheel->shift)
+		deadline_ns = round_up(deadline_ns, bits);
 	timer->_deadline_ns = deadline_ns;
-	timer->_slot = jd_wheel_place(wheel, deadline_ns);
-	if (timer->_slot == JD_WHEEL_NEVER)
-		list_append(&wheel->never, timer);
+	if (JD_LIKELY(deadline_ns != JD_NEVER))
+		placed = place(wheel, timer);
 	else
-		slot_append(wheel, timer);
+		placed = place_in_heap(wheel, timer, &wheel->never, JD_WHEEL_NEVER);
+	if (JD_UNLIKELY(!placed))
+		return JD_ENOMEM;
 	wheel->count++;
 	return JD_OK;
 }
 
 void jd_wheel_remove(struct jd_wheel *wheel, struct jd_timer *timer)
 {
-	JD_ASSERT(timer->_slot != 0 && timer->_slot <= JD_WHEEL_NEVER && wheel->count > 0);
-	if (timer->_slot == JD_WHEEL_DUE)
-		list_unlink(&wheel->due, timer);
-	else if (timer->_slot == JD_WHEEL_NEVER)
-		list_unlink(&wheel->never, timer);
-	else
-		slot_unlink(wheel, timer);
-	timer->_slot = 0;
-	wheel->count--;
+	JD_ASSERT(timer->_slot != 0 && wheel->count > 0);
+	take_out(wheel, timer);
 }
 
 uint64_t jd_wheel_next_deadline(struct jd_wheel *wheel)
 {
-	uint64_t next_ns = wheel->due.head ? wheel->due.head->_deadline_ns : JD_NEVER;
-	unsigned level, digit;
+	uint64_t next_ns = heap_ns(first_heap(wheel)), tick = ring_first(wheel);
 
-	if (!wheel->occupied_levels)
-		return next_ns;
-	level = (unsigned)__builtin_ctz(wheel->occupied_levels);
-	digit = (unsigned)__builtin_ctzll(wheel->occupied[level]);
-	if (wheel->stale[level] & UINT64_C(1) << digit)
-		slot_sort(wheel, level, digit);
-	if (wheel->slot[level][digit].min_ns < next_ns)
-		next_ns = wheel->slot[level][digit].min_ns;
-	return next_ns;
-}
+	if (tick != NO_TICK && tick << wheel->shift < next_ns)
+		next_ns = tick << wheel->shift;
+	for (unsigned level = 1; level < wheel->levels; level++) {
+		tick = level_first(wheel, level);
+		/* A slot that begins later has nothing earlier. */
+		if (tick == NO_TICK || tick << wheel->shift >= next_ns)
+			continue;
+		uint64_t min_ns = jd_timer_heap_min(slot_at(wheel, level, tick));
 
-/* The last step of whoever takes timers out. */
-static size_t release_all(struct jd_wheel *wheel, struct jd_timer *head)
-{
-	size_t n = 0;
-
-	for (struct jd_timer *t = head; t; t = t->_next) {
-		t->_slot = 0;
-		n++;
+		if (min_ns < next_ns)
+			next_ns = min_ns;
 	}
-	JD_ASSERT(n <= wheel->count);
-	wheel->count -= n;
-	return n;
-}
-
-static struct chain take_list(struct jd_wheel_slot *slot)
-{
-	struct chain all = {slot->head, slot->tail};
-
-	slot->head = slot->tail = NULL;
-	return all;
-}
-
-size_t jd_wheel_advance(struct jd_wheel *wheel, uint64_t now_ns, struct jd_timer **expired)
-{
-	struct chain due = take_list(&wheel->due);
-
-	expire(wheel, now_ns, &due);
-	*expired = due.head;
-	return release_all(wheel, due.head);
+	return next_ns;
 }
 
 struct jd_timer *jd_wheel_pop(struct jd_wheel *wheel, uint64_t now_ns)
 {
-	struct jd_timer *first;
+	if (now_ns > wheel->now_ns)
+		wheel->now_ns = now_ns;
+	return pop(wheel);
+}
 
-	if (!wheel->due.head) {
-		struct chain due = {NULL, NULL};
+size_t jd_wheel_advance(struct jd_wheel *wheel, uint64_t now_ns, struct jd_timer **expired)
+{
+	struct jd_timer **link = expired;
+	size_t n = 0;
 
-		expire(wheel, now_ns, &due);
-		for (struct jd_timer *next, *t = due.head; t; t = next) {
-			next = t->_next;
-			t->_slot = JD_WHEEL_DUE;
-			list_append(&wheel->due, t);
+	if (now_ns > wheel->now_ns)
+		wheel->now_ns = now_ns;
+	for (struct jd_timer *t; (t = pop(wheel)) != NULL; n++) {
+		*link = t;
+		link = &t->_next;
+	}
+	*link = NULL;
+	return n;
+}
+
+/* Any timer above the ring. */
+static struct jd_timer *any_in_levels(const struct jd_wheel *wheel)
+{
+	for (unsigned level = 1; level < wheel->levels; level++) {
+		const struct jd_wheel_level *l = wheel->level[level];
+
+		if (l && l->summary) {
+			const struct jd_timer_heap *slot =
+				&l->slot[bits_next(l->summary, l->occupied, 0)];
+
+			return slot->entry[slot->count - 1].timer;
 		}
 	}
-	first = wheel->due.head;
-	if (first)
-		jd_wheel_remove(wheel, first);
-	return first;
+	return NULL;
 }
 
 struct jd_timer *jd_wheel_pop_any(struct jd_wheel *wheel)
 {
-	struct jd_timer *timer = jd_wheel_pop(wheel, UINT64_MAX);
+	uint64_t tick = ring_first(wheel);
+	struct jd_timer *timer;
 
-	if (!timer && wheel->never.head) {
-		timer = wheel->never.head;
-		jd_wheel_remove(wheel, timer);
+	if (tick != NO_TICK) {
+		struct jd_timer_bag *bag = &wheel->ring->slot[tick % JD_WHEEL_RING];
+
+		timer = jd_timer_bag_last(bag, &wheel->pool);
+		if (bag == wheel->due)
+			wheel->walk.end = NULL;
+	} else if (wheel->exact.count) {
+		timer = wheel->exact.entry[wheel->exact.count - 1].timer;
+	} else if ((timer = any_in_levels(wheel)) == NULL) {
+		if (wheel->never.count == 0)
+			return NULL;
+		timer = wheel->never.entry[wheel->never.count - 1].timer;
 	}
+	take_out(wheel, timer);
 	return timer;
 }
 
 size_t jd_wheel_drain(struct jd_wheel *wheel, struct jd_timer **all)
 {
-	struct chain out = take_list(&wheel->due);
+	size_t n = 0;
 
-	for (unsigned level = 0; level < JD_WHEEL_LEVELS; level++) {
-		for (uint64_t slots = wheel->occupied[level]; slots; slots &= slots - 1) {
-			unsigned digit = (unsigned)__builtin_ctzll(slots);
-
-			chain_append(&out, take_list(&wheel->slot[level][digit]));
-			mark_empty(wheel, level, digit);
-		}
+	*all = NULL;
+	for (struct jd_timer *t; (t = jd_wheel_pop_any(wheel)) != NULL; n++) {
+		t->_next = *all;
+		*all = t;
 	}
-	chain_append(&out, take_list(&wheel->never));
-	*all = out.head;
-	return release_all(wheel, out.head);
+	return n;
 }
 
-static void each_of(const struct jd_wheel_slot *slot,
-		    void (*fn)(void *arg, const struct jd_timer *timer), void *arg)
+static void each_in_heap(const struct jd_timer_heap *heap,
+			 void (*fn)(void *arg, const struct jd_timer *timer), void *arg)
 {
-	for (const struct jd_timer *t = slot->head; t; t = t->_next)
+	for (uint32_t i = 0; i < heap->count; i++)
+		fn(arg, heap->entry[i].timer);
+}
+
+static void each_in_bag(const struct jd_timer_bag *bag,
+			void (*fn)(void *arg, const struct jd_timer *timer), void *arg)
+{
+	if (!bag->end)
+		return;
+	struct jd_timer_bag_walk walk = jd_timer_bag_begin(bag);
+
+	for (const struct jd_timer *t; (t = jd_timer_bag_next(bag, &walk)) != NULL;)
 		fn(arg, t);
 }
 
 void jd_wheel_each(const struct jd_wheel *wheel,
 		   void (*fn)(void *arg, const struct jd_timer *timer), void *arg)
 {
-	each_of(&wheel->due, fn, arg);
-	for (unsigned level = 0; level < JD_WHEEL_LEVELS; level++)
-		for (uint64_t slots = wheel->occupied[level]; slots; slots &= slots - 1)
-			each_of(&wheel->slot[level][__builtin_ctzll(slots)], fn, arg);
-	each_of(&wheel->never, fn, arg);
+	for (unsigned i = 0; wheel->ring && i < JD_WHEEL_RING; i++)
+		each_in_bag(&wheel->ring->slot[i], fn, arg);
+	each_in_heap(&wheel->exact, fn, arg);
+	for (unsigned level = 1; level < wheel->levels; level++)
+		for (unsigned i = 0; wheel->level[level] && i < JD_WHEEL_SLOTS; i++)
+			each_in_heap(&wheel->level[level]->slot[i], fn, arg);
+	each_in_heap(&wheel->never, fn, arg);
 }

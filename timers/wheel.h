@@ -6,83 +6,103 @@
 #include <jackdaw/base.h>
 #include <jackdaw/scheduler.h>
 
+#include "timers/timer_bag.h"
+#include "timers/timer_heap.h"
+#include "timers/timer_pool.h"
+
 /*
  * After George Varghese and Tony Lauck, "Hashed and Hierarchical Timing Wheels: Data Structures for
- * the Efficient Implementation of a Timer Facility", SOSP 1987; their scheme 7, with three changes:
- * the wheels do not turn (a slot is named by digits of absolute time, so nothing wraps), a gap is
- * crossed by bitmaps instead of ticks, and firing is exact, whatever the width of a slot.
+ * the Efficient Implementation of a Timer Facility", SOSP 1987; their scheme 7, with these changes:
+ *  - slots are arrays, because at a million timers the cost is memory that is not in the cache;
+ *  - the first level is wide, so that most timers never move;
+ *  - gaps are crossed by bitmaps instead of ticks;
+ *  - no timer is late because its slot is wide: a timer that is not at the begin of a tick (the
+ *    exact class) waits in a heap when its time is near.
  *
- * A tick is 2^shift ns. Write now and a deadline in ticks, in base 64. The timer's level is the
- * place of the highest digit in which the two differ (0 if none does) and its slot in that level
- * is that digit of the deadline. With shift 0:
+ * A tick is 2^shift ns. `tick` is the cursor: everything before it has left the wheel. Level 0, the
+ * ring, has 4096 slots of one tick, for ticks tick .. tick + 4095. Level L > 0 has 256 slots of
+ * 64^L ticks, for those that contain the tick and the 255 after it. So neighbours overlap, and a
+ * timer is in the lowest level that reaches it. With a tick of 2^19 ns:
  *
- *   level  a slot is   the level reaches up to        with shift 20:   slot      reach
- *     0      1 ns         64 ns from now                               1.05 ms   67.1 ms
- *     1     64 ns        4.1 us                                        67.1 ms   4.29 s
- *     2    4.1 us        262 us                                        4.29 s    4.58 min
- *     3    262 us       16.8 ms                                        4.58 min  4.89 h
- *     4   16.8 ms       1.07 s                                         4.89 h    13.0 d
- *     5    1.07 s       68.7 s                                         13.0 d    2.28 y
- *     6    68.7 s       73.3 min                                       2.28 y    146 y
- *     7    73.3 min     78.2 h                                         146 y     585 y (all)
- *     8    78.2 h        209 d
- *     9     209 d       36.6 y
- *    10    36.6 y        585 y (all: 16 slots)
+ *   level  a slot is   reaches    | lateness beyond the slack, in every level: 0 ns
+ *     0    524 us      2.15 s     |
+ *     1    33.6 ms     8.6 s      | what a level costs: a timer moves once from each level
+ *     2    2.15 s      9.2 min    | above 0 that it waits in, when the cursor enters its slot
+ *     3    137 s       9.8 h      |
+ *     4    2.4 h       26 d       | shift 0 (a tick is 1 ns, ring 4.1 us) has 11 levels,
+ *     5    6.5 d       4.6 y      | shift 40 (18 min, 52 days) has 4
+ *     6    1.1 y       293 y      |
+ *     7    73 y        585 y: all |
  *
- * What follows from that rule, and holds between any two calls (jd_wheel_check verifies it):
- *  - Every occupied slot of level 0 is that of now or later, in the other levels later than that of
- *    now. So in time order come the slots of level 0, then those of level 1, and so on: the first
- *    occupied slot holds the earliest timer.
- *  - Timers of equal deadlines are always in the same slot, in the order of their insertion.
- *  - When now moves, with L its highest changed digit: the levels above L stay as they are, the
- *    levels below L are in the past, and of level L the slots before now's new digit. What is in
- *    the slot of that digit is split: due, or moved to a level below L. So a timer moves at most
- *    once per level in its life, and a gap of years costs what is in it.
+ * Two classes, and who is in which. insert(deadline, slack) rounds the deadline up to a multiple of
+ * the largest power of two that is at most slack + 1, if that is a tick or more; else it leaves it.
+ *  - at the begin of a tick (the coarse class): late by less than slack + 1 ns, by design, and in
+ *    no order among those of one tick. The ring takes them. A slack of two ticks and more makes
+ *    timers meet in fewer instants, which saves wake-ups.
+ *  - within a tick (the exact class; slack 0 or less than a tick): not late by design. They wait in
+ *    levels above 0, and for the slot of level 1 that the cursor is in, in the heap `exact`.
+ * No timer ever leaves before its instant.
  *
- * A slot knows its smallest deadline unless the timer that had it was removed from a slot that is
- * not in order; then the next question sorts the slot. Timers inserted with growing deadlines
- * (one timeout for all) keep a slot in order, and then nothing ever needs sorting.
+ * Cost, n timers: insert and remove O(1), for an exact timer within the slot of level 1 of now
+ * O(log of those). next_deadline O(levels): minima are known; one that was removed is found again
+ * by making a heap of that slot, once while the slot is not empty. A gap of any length costs what
+ * fires in it, and moves: O(levels) a timer in all its life. The largest single move is a slot's
+ * content; it is due within the time that slot spans.
+ *
+ * Memory: about 8 bytes a timer in the ring, 16 elsewhere, up to four times that with cleared or
+ * unused entries; tables are made on first use: 98 KB for the ring, 8 KB a level. Without memory an
+ * insert says so; a move that gets none leaves the slot where it is, as a heap, out of which its
+ * timers fire as exactly.
  *
  * Single-threaded: the caller serialises all calls on one wheel. No call blocks, reads a clock or
  * runs user code (but the allocator). Time is what the caller says it is, from jd_wheel_init on.
  */
 
 enum {
-	JD_WHEEL_LEVELS = 11,
-	JD_WHEEL_SLOTS = 64, /* a level; its occupancy is one word */
+	JD_WHEEL_RING_BITS = 12,
+	JD_WHEEL_RING = 1 << JD_WHEEL_RING_BITS,
+	JD_WHEEL_SLOTS = 256, /* of a level above the ring */
+	JD_WHEEL_RATIO_BITS = 6,
+	JD_WHEEL_LEVELS = 11, /* at most, the ring included */
 	JD_WHEEL_SHIFT_MAX = 40,
 };
 
-struct jd_wheel_slot {
-	struct jd_timer *head; /* in order of insertion, or of deadline; see unsorted */
-	struct jd_timer *tail;
-	uint64_t min_ns; /* smallest deadline; a lower bound if the slot is stale */
+/* Which slots of a level are not empty; the summary has a bit for each word that is not 0. */
+struct jd_wheel_ring {
+	uint64_t summary;
+	uint64_t occupied[JD_WHEEL_RING / 64];
+	struct jd_timer_bag slot[JD_WHEEL_RING];
+};
+
+struct jd_wheel_level {
+	uint64_t summary;
+	uint64_t occupied[JD_WHEEL_SLOTS / 64];
+	struct jd_timer_heap slot[JD_WHEEL_SLOTS];
 };
 
 struct jd_wheel {
-	const struct jd_allocator *allocator;
-	uint64_t now_ns;
-	size_t count; /* all timers in here */
-	unsigned shift;
-	unsigned occupied_levels;           /* bit L: occupied[L] != 0 */
-	uint64_t occupied[JD_WHEEL_LEVELS]; /* bit S: slot[L][S] is not empty */
-	uint64_t unsorted[JD_WHEEL_LEVELS]; /* bit S: perhaps not in order of deadlines */
-	uint64_t stale[JD_WHEEL_LEVELS];    /* bit S: min_ns is only a lower bound */
-	struct jd_wheel_slot due;           /* expired and not yet popped, in order of deadlines */
-	struct jd_wheel_slot never;         /* deadline JD_NEVER */
-	struct jd_wheel_slot slot[JD_WHEEL_LEVELS][JD_WHEEL_SLOTS];
+	uint64_t now_ns;               /* as last told */
+	uint64_t tick;                 /* not after now; not after any that is occupied */
+	struct jd_timer_bag *due;      /* the slot of tick when it is being fired, or NULL */
+	struct jd_timer_bag_walk walk; /* in due; begins when its end is NULL */
+	size_t count;                  /* all timers in here */
+	uint8_t shift;
+	uint8_t levels;
+	uint16_t stuck; /* bit L: the slot of tick in level L got no memory to move */
+	struct jd_timer_heap exact;
+	struct jd_timer_heap never;                    /* deadline JD_NEVER; in no order */
+	struct jd_wheel_ring *ring;                    /* NULL: not used yet */
+	struct jd_wheel_level *level[JD_WHEEL_LEVELS]; /* the same; [0] is the ring's place */
+	struct jd_timer_pool pool;
 };
 
 /*
- * Of struct jd_timer, _next, _prev, _deadline_ns and _slot belong to the wheel while the timer is
- * in one. Outside they are free, but _slot must be 0 again at the next insert (zeroed memory will
- * do, and so does what left a wheel). The wheel never touches the remaining fields.
+ * Of struct jd_timer, the union of _next, _deadline_ns and _slot belong to the wheel while the
+ * timer is in one. Outside they are free, but _slot must be 0 again at the next insert (zeroed
+ * memory will do, and so does what left a wheel). The wheel never touches the remaining fields.
  */
 
-/*
- * Empty, at the instant now_ns. shift: 0 .. JD_WHEEL_SHIFT_MAX. The allocator is used by insert and
- * fini only, and outlives the wheel.
- */
+/* Empty, at now_ns. shift: 0 .. JD_WHEEL_SHIFT_MAX. The allocator outlives the wheel. */
 void jd_wheel_init(struct jd_wheel *wheel, const struct jd_allocator *allocator, uint64_t now_ns,
 		   unsigned shift);
 
@@ -90,8 +110,8 @@ void jd_wheel_init(struct jd_wheel *wheel, const struct jd_allocator *allocator,
 void jd_wheel_fini(struct jd_wheel *wheel);
 
 /*
- * O(1). The timer fires at deadline_ns or up to slack_ns after it, never before; 0 is exact. After
- * the call _deadline_ns is the instant chosen. An instant that is not after now is due at the next
+ * The timer fires at deadline_ns or up to slack_ns after it, never before; 0 is exact. After the
+ * call _deadline_ns is the instant chosen. An instant that is not after now is due at the next
  * advance. JD_NEVER is kept, never fires and does not count as next deadline. The timer must not be
  * in a wheel and stays where it is in memory until it left this one.
  * JD_ENOMEM: nothing happened, the timer is in no wheel.
@@ -99,7 +119,7 @@ void jd_wheel_fini(struct jd_wheel *wheel);
 JD_MUST_CHECK jd_status jd_wheel_insert(struct jd_wheel *wheel, struct jd_timer *timer,
 					uint64_t deadline_ns, uint64_t slack_ns);
 
-/* O(1). The timer must be in this wheel. */
+/* The timer must be in this wheel. */
 void jd_wheel_remove(struct jd_wheel *wheel, struct jd_timer *timer);
 
 /* True while the timer is in a wheel. */
@@ -108,24 +128,21 @@ static inline bool jd_wheel_holds(const struct jd_timer *timer)
 	return timer->_slot != 0;
 }
 
-/*
- * The smallest deadline in here, exactly; JD_NEVER when nothing will fire. O(1), except that after
- * the removal of a slot's minimum it may sort that slot, once.
- */
+/* The smallest instant in here (see insert), exactly; JD_NEVER when nothing will fire. */
 uint64_t jd_wheel_next_deadline(struct jd_wheel *wheel);
 
 /*
- * Moves to now_ns and takes out exactly the timers with deadline <= now_ns: *expired is their list
- * by _next, ended by NULL, ordered by deadline, equal ones by insertion. Returns how many. Time
- * that goes back (now_ns < the wheel's now) counts as standing still. Whoever walks the list reads
- * _next before it lets go of a timer.
+ * Moves to now_ns and takes out exactly the timers whose instant is not after it: *expired is their
+ * list by _next, ended by NULL, ordered by instant, in no order among equals. Returns how many.
+ * Time that goes back (now_ns < the wheel's now) counts as standing still. Whoever walks the list
+ * reads _next before it lets go of a timer.
  */
 size_t jd_wheel_advance(struct jd_wheel *wheel, uint64_t now_ns, struct jd_timer **expired);
 
 /*
  * The same for one timer: the first that is due at now_ns, or NULL. The others that are due stay in
- * the wheel, so that they can still be removed. Calling it until NULL gives the order of advance;
- * timers that are inserted meanwhile and are due come behind those that were.
+ * the wheel, so that they can still be removed. Calling it until NULL gives what advance gives, and
+ * costs the same; timers that are inserted meanwhile and are due are among them.
  */
 struct jd_timer *jd_wheel_pop(struct jd_wheel *wheel, uint64_t now_ns);
 
@@ -135,7 +152,7 @@ struct jd_timer *jd_wheel_pop_any(struct jd_wheel *wheel);
 /* Takes everything out, also JD_NEVER; the list as above, but in no order worth mentioning. */
 size_t jd_wheel_drain(struct jd_wheel *wheel, struct jd_timer **all);
 
-/* Calls fn for every timer, in that same order. fn must not change the wheel. */
+/* Calls fn for every timer, in no order worth mentioning. fn must not change the wheel. */
 void jd_wheel_each(const struct jd_wheel *wheel,
 		   void (*fn)(void *arg, const struct jd_timer *timer), void *arg);
 
@@ -151,13 +168,20 @@ static inline uint64_t jd_wheel_now(const struct jd_wheel *wheel)
 
 /* --- For wheel_check.c ---------------------------------------------------------------------- */
 
-/* jd_timer._slot of a timer in a wheel: these, or 1 + level * JD_WHEEL_SLOTS + slot. */
+/*
+ * jd_timer._slot of a timer in a wheel: 1 + slot in the ring; JD_WHEEL_EXACT, JD_WHEEL_NEVER; from
+ * JD_WHEEL_UPPER on, JD_WHEEL_SLOTS a level.
+ */
 enum {
-	JD_WHEEL_DUE = JD_WHEEL_LEVELS * JD_WHEEL_SLOTS + 1,
+	JD_WHEEL_EXACT = JD_WHEEL_RING + 1,
 	JD_WHEEL_NEVER,
+	JD_WHEEL_UPPER,
 };
 
-/* Where the rule above puts a deadline: the value of jd_timer._slot. */
-uint32_t jd_wheel_place(const struct jd_wheel *wheel, uint64_t deadline_ns);
+/* A slot of level L spans 2^this ticks. */
+static inline unsigned jd_wheel_width(unsigned level)
+{
+	return JD_WHEEL_RATIO_BITS * level;
+}
 
 #endif

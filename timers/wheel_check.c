@@ -11,147 +11,236 @@
 struct check {
 	const struct jd_wheel *wheel;
 	FILE *why;
-	size_t seen;
+	size_t seen;  /* timers */
+	size_t bytes; /* of their blocks */
 	bool ok;
 };
 
-JD_PRINTF(3, 4) static void claim(struct check *c, bool holds, const char *format, ...)
+JD_PRINTF(3, 4) static bool claim(struct check *c, bool holds, const char *format, ...)
 {
 	va_list args;
 
 	if (holds)
-		return;
+		return true;
 	c->ok = false;
 	if (!c->why)
-		return;
+		return false;
 	va_start(args, format);
 	fputs("wheel: ", c->why);
 	vfprintf(c->why, format, args);
 	fputc('\n', c->why);
 	va_end(args);
+	return false;
 }
 
-/* What the timers of one list have in common, found by looking at each. */
-struct list_facts {
-	size_t count;
-	uint64_t min_ns;
-	uint64_t max_ns;
-	bool sorted;
-};
-
-static struct list_facts look_at(struct check *c, const struct jd_wheel_slot *slot, uint32_t place)
+/* Where a deadline belongs: the value of _slot, found from the top. */
+static uint32_t expected_slot(const struct jd_wheel *w, uint64_t deadline_ns)
 {
-	struct list_facts f = {.min_ns = JD_NEVER, .sorted = true};
-	const struct jd_timer *prev = NULL;
+	uint64_t tick = deadline_ns >> w->shift, ticks_off;
+	unsigned level = w->levels - 1u;
 
-	for (const struct jd_timer *t = slot->head; t; prev = t, t = t->_next) {
-		if (c->seen == c->wheel->count) {
-			claim(c, false, "place %" PRIu32 ": more timers than counted, or a loop",
-			      place);
-			return f;
-		}
-		c->seen++;
-		f.count++;
-		claim(c, t->_prev == prev, "place %" PRIu32 ": a broken back link", place);
-		claim(c, t->_slot == place, "place %" PRIu32 ": a timer that says %" PRIu32, place,
-		      t->_slot);
-		if (prev && t->_deadline_ns < prev->_deadline_ns)
-			f.sorted = false;
-		if (t->_deadline_ns < f.min_ns)
-			f.min_ns = t->_deadline_ns;
-		if (t->_deadline_ns > f.max_ns)
-			f.max_ns = t->_deadline_ns;
-	}
-	claim(c, slot->tail == prev, "place %" PRIu32 ": the tail is not the last", place);
-	return f;
-}
-
-/* The place a deadline belongs to, found digit by digit from the top. */
-static uint32_t expected_place(const struct jd_wheel *wheel, uint64_t deadline_ns)
-{
-	uint64_t now = wheel->now_ns >> wheel->shift, at = deadline_ns >> wheel->shift;
-	unsigned level = JD_WHEEL_LEVELS - 1;
-
-	if (deadline_ns < wheel->now_ns)
-		at = now;
-	while (level > 0 && at >> 6 * level == now >> 6 * level)
+	if (deadline_ns == JD_NEVER)
+		return JD_WHEEL_NEVER;
+	if (tick < w->tick)
+		return JD_WHEEL_EXACT;
+	ticks_off = tick - w->tick;
+	if (tick << w->shift == deadline_ns && ticks_off < JD_WHEEL_RING)
+		return 1 + (uint32_t)(tick % JD_WHEEL_RING);
+	if (tick / 64 == w->tick / 64)
+		return JD_WHEEL_EXACT;
+	/* The lowest level that reaches it. */
+	while (level > 1 && (tick >> 6 * (level - 1)) - (w->tick >> 6 * (level - 1)) <= 255)
 		level--;
-	return 1 + level * JD_WHEEL_SLOTS + (uint32_t)(at >> 6 * level & 63);
+	return JD_WHEEL_UPPER + (level - 1) * JD_WHEEL_SLOTS + (uint32_t)(tick >> 6 * level & 255);
 }
 
-static void check_slot(struct check *c, unsigned level, unsigned digit)
+/*
+ * May a timer be where it says it is? Since it was placed, the tick may have come nearer, so a
+ * lower level might reach it by now; but its slot is still one that contains its deadline, in the
+ * window of its level, and only a stuck one is where the tick is.
+ */
+static bool may_be_at(const struct jd_wheel *w, uint64_t deadline_ns, uint32_t slot)
 {
-	const struct jd_wheel *w = c->wheel;
-	const struct jd_wheel_slot *slot = &w->slot[level][digit];
-	bool occupied = w->occupied[level] >> digit & 1;
-	bool unsorted = w->unsorted[level] >> digit & 1;
-	bool stale = w->stale[level] >> digit & 1;
-	struct list_facts f = look_at(c, slot, 1 + level * JD_WHEEL_SLOTS + digit);
+	uint64_t tick = deadline_ns >> w->shift;
 
-	claim(c, occupied == (f.count > 0), "level %u slot %u: occupied is %d with %zu timers",
-	      level, digit, occupied, f.count);
-	claim(c, f.count > 0 || (!unsorted && !stale), "level %u slot %u: empty with flags", level,
-	      digit);
-	claim(c, !stale || unsorted, "level %u slot %u: stale although in order", level, digit);
-	if (!c->ok || f.count == 0)
-		return; /* a list that may be a loop is not walked again */
-	claim(c, unsorted || f.sorted, "level %u slot %u: said to be in order", level, digit);
-	claim(c, stale ? slot->min_ns <= f.min_ns : slot->min_ns == f.min_ns,
-	      "level %u slot %u: minimum %" PRIu64 " is said to be %" PRIu64, level, digit,
-	      f.min_ns, slot->min_ns);
-	for (const struct jd_timer *t = slot->head; t; t = t->_next)
-		claim(c, expected_place(w, t->_deadline_ns) == 1 + level * JD_WHEEL_SLOTS + digit,
-		      "level %u slot %u: %" PRIu64 " does not belong here at %" PRIu64, level,
-		      digit, t->_deadline_ns, w->now_ns);
+	if (slot == expected_slot(w, deadline_ns))
+		return true;
+	if (slot == JD_WHEEL_EXACT)
+		return deadline_ns != JD_NEVER && tick / 64 <= w->tick / 64;
+	if (slot < JD_WHEEL_UPPER || deadline_ns == JD_NEVER)
+		return false;
+	unsigned level = 1 + (slot - JD_WHEEL_UPPER) / JD_WHEEL_SLOTS;
+	uint64_t at = tick >> 6 * level, now = w->tick >> 6 * level;
+
+	return at % JD_WHEEL_SLOTS == (slot - JD_WHEEL_UPPER) % JD_WHEEL_SLOTS && at >= now &&
+	       at - now < JD_WHEEL_SLOTS && (at > now || w->stuck >> level & 1);
+}
+
+static void check_timer(struct check *c, const struct jd_timer *t, uint32_t slot)
+{
+	c->seen++;
+	claim(c, t->_slot == slot, "slot %" PRIu32 ": a timer that says %" PRIu32, slot, t->_slot);
+	claim(c, may_be_at(c->wheel, t->_deadline_ns, slot),
+	      "slot %" PRIu32 ": %" PRIu64 " does not belong here at tick %" PRIu64 ", shift %u",
+	      slot, t->_deadline_ns, c->wheel->tick, c->wheel->shift);
+}
+
+static void check_heap(struct check *c, const struct jd_timer_heap *heap, uint32_t slot)
+{
+	uint64_t min_ns = JD_NEVER;
+
+	c->bytes += heap->capacity * sizeof(heap->entry[0]);
+	if (!claim(c, heap->count <= heap->capacity && (heap->count > 0) == (heap->capacity > 0),
+		   "slot %" PRIu32 ": %" PRIu32 " timers, room for %" PRIu32, slot, heap->count,
+		   heap->capacity))
+		return;
+	for (uint32_t i = 0; i < heap->count; i++) {
+		const struct jd_timer_entry *e = &heap->entry[i];
+
+		claim(c, e->timer->_index == i && e->timer->_deadline_ns == e->deadline_ns,
+		      "slot %" PRIu32 ": entry %" PRIu32 " and its timer differ", slot, i);
+		claim(c,
+		      !heap->ordered || i == 0 ||
+			      heap->entry[(i - 1) / 4].deadline_ns <= e->deadline_ns,
+		      "slot %" PRIu32 ": entry %" PRIu32 " is not in order", slot, i);
+		if (e->deadline_ns < min_ns)
+			min_ns = e->deadline_ns;
+		check_timer(c, e->timer, slot);
+	}
+	claim(c, !heap->stale || !heap->ordered, "slot %" PRIu32 ": stale and in order", slot);
+	claim(c,
+	      heap->count == 0 || (heap->stale ? heap->min_ns <= min_ns : heap->min_ns == min_ns),
+	      "slot %" PRIu32 ": minimum %" PRIu64 " is said to be %" PRIu64, slot, min_ns,
+	      heap->min_ns);
+}
+
+static void check_block(struct check *c, struct jd_timer **from, struct jd_timer **stop,
+			uint32_t slot, uint32_t *live)
+{
+	for (; from != stop; from++) {
+		if (!*from)
+			continue;
+		++*live;
+		claim(c, (*from)->_entry == from, "slot %" PRIu32 ": a timer elsewhere", slot);
+		check_timer(c, *from, slot);
+	}
+}
+
+static void check_bag(struct check *c, const struct jd_timer_bag *bag, uint32_t slot)
+{
+	struct jd_timer_bag_end *end = bag->end;
+	uint32_t live = 0, capacity = 0;
+
+	if (!claim(c, (bag->live > 0) == (end != NULL), "slot %" PRIu32 ": empty with blocks",
+		   slot))
+		return;
+	while (end && capacity < bag->capacity) {
+		struct jd_timer **first;
+
+		end = end->next;
+		first = jd_timer_bag_first(end);
+		capacity += (uint32_t)((struct jd_timer **)(void *)end - first);
+		c->bytes += end->size;
+		check_block(c, first, end == bag->end ? bag->tail : (void *)end, slot, &live);
+	}
+	claim(c, end == bag->end && capacity == bag->capacity,
+	      "slot %" PRIu32 ": blocks that are no circle of %" PRIu32, slot, bag->capacity);
+	claim(c, live == bag->live, "slot %" PRIu32 ": %" PRIu32 " timers, said to be %" PRIu32,
+	      slot, live, bag->live);
+}
+
+static void check_bits(struct check *c, uint64_t summary, const uint64_t *words, unsigned i,
+		       bool occupied, uint32_t slot)
+{
+	claim(c, (words[i / 64] >> i % 64 & 1) == occupied && (!occupied || summary >> i / 64 & 1),
+	      "slot %" PRIu32 ": occupied is not %d", slot, occupied);
+	claim(c, (words[i / 64] != 0) == (summary >> i / 64 & 1),
+	      "slot %" PRIu32 ": the summary is wrong", slot);
+}
+
+static void check_ring(struct check *c)
+{
+	const struct jd_wheel_ring *ring = c->wheel->ring;
+
+	for (unsigned i = 0; ring && i < JD_WHEEL_RING; i++) {
+		check_bits(c, ring->summary, ring->occupied, i, ring->slot[i].live > 0, 1 + i);
+		check_bag(c, &ring->slot[i], 1 + i);
+	}
+	claim(c,
+	      !c->wheel->due || (ring && c->wheel->due->live > 0 &&
+				 c->wheel->due == &ring->slot[c->wheel->tick % JD_WHEEL_RING]),
+	      "what is being fired is not the slot of the tick");
+}
+
+static void check_level(struct check *c, unsigned level)
+{
+	const struct jd_wheel_level *l = c->wheel->level[level];
+
+	for (unsigned i = 0; l && i < JD_WHEEL_SLOTS; i++) {
+		uint32_t slot = JD_WHEEL_UPPER + (level - 1) * JD_WHEEL_SLOTS + i;
+		bool here = (c->wheel->tick >> 6 * level) % JD_WHEEL_SLOTS == i;
+
+		check_bits(c, l->summary, l->occupied, i, l->slot[i].count > 0, slot);
+		check_heap(c, &l->slot[i], slot);
+		claim(c, (here && l->slot[i].count > 0) == (here && c->wheel->stuck >> level & 1),
+		      "slot %" PRIu32 ": stuck is wrong", slot);
+		claim(c, !here || l->slot[i].count == 0 || l->slot[i].ordered,
+		      "slot %" PRIu32 ": stuck and not in order", slot);
+	}
+	claim(c, l || !(c->wheel->stuck >> level & 1), "level %u: stuck without a table", level);
 }
 
 bool jd_wheel_check(const struct jd_wheel *wheel, FILE *why)
 {
 	struct check c = {.wheel = wheel, .why = why, .ok = true};
-	struct list_facts due = look_at(&c, &wheel->due, JD_WHEEL_DUE);
-	struct list_facts never = look_at(&c, &wheel->never, JD_WHEEL_NEVER);
 
-	claim(&c, due.sorted, "the due timers are not in order");
-	claim(&c, due.count == 0 || due.max_ns <= wheel->now_ns, "a due timer is not due");
-	claim(&c, never.count == 0 || never.min_ns == JD_NEVER, "a deadline among those never due");
-	/* After a loop or a wrong count, going on would only walk in circles. */
-	for (unsigned level = 0; level < JD_WHEEL_LEVELS && c.ok; level++) {
-		bool occupied = wheel->occupied_levels >> level & 1;
-
-		claim(&c, occupied == (wheel->occupied[level] != 0), "level %u: occupied is %d",
-		      level, occupied);
-		for (unsigned digit = 0; digit < JD_WHEEL_SLOTS && c.ok; digit++)
-			check_slot(&c, level, digit);
-	}
-	claim(&c, !c.ok || c.seen == wheel->count, "%zu timers counted, %zu found", wheel->count,
-	      c.seen);
+	claim(&c, wheel->tick <= wheel->now_ns >> wheel->shift, "the tick is after now");
+	claim(&c, wheel->exact.count == 0 || wheel->exact.ordered, "exact is not in order");
+	check_ring(&c);
+	check_heap(&c, &wheel->exact, JD_WHEEL_EXACT);
+	check_heap(&c, &wheel->never, JD_WHEEL_NEVER);
+	for (unsigned level = 1; level < wheel->levels; level++)
+		check_level(&c, level);
+	claim(&c, c.seen == wheel->count, "%zu timers counted, %zu found", wheel->count, c.seen);
+	claim(&c, c.bytes == wheel->pool.used, "%zu bytes in use, %zu found", wheel->pool.used,
+	      c.bytes);
 	return c.ok;
 }
 
-static size_t length(const struct jd_wheel_slot *slot)
-{
-	size_t n = 0;
+/* --- Dump ------------------------------------------------------------------------------------- */
 
-	for (const struct jd_timer *t = slot->head; t; t = t->_next)
-		n++;
-	return n;
+static void dump_heap(const struct jd_timer_heap *heap, FILE *out)
+{
+	fprintf(out, "%" PRIu32 " from %s%" PRIu64 " ns%s\n", heap->count,
+		heap->stale ? "at least " : "", heap->min_ns, heap->ordered ? ", a heap" : "");
 }
 
 void jd_wheel_dump(const struct jd_wheel *wheel, FILE *out)
 {
-	fprintf(out, "wheel: now %" PRIu64 " ns, tick 2^%u ns, %zu timers, %zu due, %zu never\n",
-		wheel->now_ns, wheel->shift, wheel->count, length(&wheel->due),
-		length(&wheel->never));
-	for (unsigned level = 0; level < JD_WHEEL_LEVELS; level++) {
-		for (unsigned digit = 0; digit < JD_WHEEL_SLOTS; digit++) {
-			const struct jd_wheel_slot *slot = &wheel->slot[level][digit];
-			uint64_t bit = UINT64_C(1) << digit;
+	fprintf(out,
+		"wheel: now %" PRIu64 " ns, tick 2^%u ns, %zu timers, %" PRIu32
+		" never, %zu bytes and %zu spare\n",
+		wheel->now_ns, wheel->shift, wheel->count, wheel->never.count, wheel->pool.used,
+		wheel->pool.kept);
+	if (wheel->exact.count) {
+		fputs("  exact: ", out);
+		dump_heap(&wheel->exact, out);
+	}
+	for (unsigned i = 0; wheel->ring && i < JD_WHEEL_RING; i++) {
+		uint64_t tick = wheel->tick + i;
+		const struct jd_timer_bag *bag = &wheel->ring->slot[tick % JD_WHEEL_RING];
 
-			if (!slot->head)
+		if (bag->live)
+			fprintf(out, "  ring %" PRIu64 ": %" PRIu32 " at %" PRIu64 " ns%s\n",
+				tick % JD_WHEEL_RING, bag->live, tick << wheel->shift,
+				bag == wheel->due ? ", being fired" : "");
+	}
+	for (unsigned level = 1; level < wheel->levels; level++) {
+		for (unsigned i = 0; wheel->level[level] && i < JD_WHEEL_SLOTS; i++) {
+			if (wheel->level[level]->slot[i].count == 0)
 				continue;
-			fprintf(out, "  level %2u slot %2u: %zu from %s%" PRIu64 " ns%s\n", level,
-				digit, length(slot), wheel->stale[level] & bit ? "at least " : "",
-				slot->min_ns, wheel->unsorted[level] & bit ? "" : ", in order");
+			fprintf(out, "  level %u slot %u: ", level, i);
+			dump_heap(&wheel->level[level]->slot[i], out);
 		}
 	}
 }

@@ -9,7 +9,7 @@
 
 /*
  * Looks at everything the slow way. True when all that wheel.h promises holds; if not, the reasons
- * go to why, a line each (NULL: nowhere). Also ends, with false, when a list is a loop.
+ * go to why, a line each (NULL: nowhere).
  */
 bool jd_wheel_check(const struct jd_wheel *wheel, FILE *why);
 

@@ -94,9 +94,12 @@ static inline void jd_runnable_cancel(struct jd_runnable *runnable)
  * clock's last reading, at most 524 us. In tests, where time is virtual, there is none.
  */
 struct jd_timer {
-	struct jd_timer *_next;
-	struct jd_timer *_prev;
 	uint64_t _deadline_ns;
+	union {
+		struct jd_timer *_next;   /* in a list, of whoever holds it */
+		struct jd_timer **_entry; /* in a slot of the wheel: where it is written down */
+		uint32_t _index;          /* in a heap of the wheel */
+	};
 	struct jd_runnable *_runnable;
 	void *_owner;
 	JD_ATOMIC(uint32_t) _state; /* 0 idle, 1 armed; see the scheduler that owns it */

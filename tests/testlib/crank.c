@@ -53,12 +53,11 @@ static jd_status crank_schedule(struct jd_scheduler *self, struct jd_runnable *r
 
 static void timer_unlink(struct crank *crank, struct jd_timer *timer)
 {
-	if (timer->_prev)
-		timer->_prev->_next = timer->_next;
-	else
-		crank->timers = timer->_next;
-	if (timer->_next)
-		timer->_next->_prev = timer->_prev;
+	struct jd_timer **link = &crank->timers;
+
+	while (*link != timer)
+		link = &(*link)->_next;
+	*link = timer->_next;
 	atomic_store_explicit(&timer->_state, 0, memory_order_relaxed);
 	crank->armed--;
 }
@@ -76,10 +75,7 @@ static jd_status crank_schedule_at(struct jd_scheduler *self, struct jd_timer *t
 		return JD_EBUSY;
 	timer->_runnable = runnable;
 	timer->_deadline_ns = deadline_ns;
-	timer->_prev = NULL;
 	timer->_next = crank->timers;
-	if (timer->_next)
-		timer->_next->_prev = timer;
 	crank->timers = timer;
 	atomic_store_explicit(&timer->_state, 1, memory_order_relaxed);
 	crank->armed++;
