@@ -13,4 +13,7 @@
 /* A processor group holds at most so many CPUs: our number of a CPU is group * this + bit. */
 #define JD_WINDOWS_GROUP 64u
 
+/* Twice as many as any system we know of has; what is more is not told apart. */
+#define JD_WINDOWS_CPUS 4096u
+
 #endif
