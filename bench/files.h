@@ -11,15 +11,29 @@
 	X(fib)          \
 	X(skynet)       \
 	X(parallel_for) \
+	X(metg)         \
+	X(reduce)       \
+	X(matmul)       \
+	X(cilksort)     \
 	X(region)       \
 	X(mergesort)    \
 	X(wordcount)    \
 	X(spawn)        \
 	X(session)      \
+	X(fan)          \
+	X(batch)        \
 	X(inject)       \
 	X(pingpong)     \
 	X(across)       \
+	X(channel)      \
+	X(mutex)        \
 	X(wake)         \
+	X(open_loop)    \
+	X(cancel)       \
+	X(fairness)     \
+	X(blocking)     \
+	X(startup)      \
+	X(memory)       \
 	X(idle)         \
 	X(test_step)
 

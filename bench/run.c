@@ -62,6 +62,14 @@ jd_status bench_run_spawn(struct bench_run *run, struct jd_scheduler *scheduler,
 	return status;
 }
 
+jd_status bench_task_run(struct jd_scheduler *scheduler, struct jd_future *future)
+{
+	struct jd_task *task;
+	jd_status status = jd_spawn(scheduler, future, &task);
+
+	return status == JD_OK ? jd_task_join(task, NULL) : status;
+}
+
 /* --- Rows ------------------------------------------------------------------------------------- */
 
 struct row {
@@ -81,17 +89,31 @@ static void fail_status(struct jd_bench_state *state, const char *what, jd_statu
 	jd_bench_fail(state, message);
 }
 
+static jd_status call(const struct row *row, struct jd_scheduler *scheduler,
+		      struct jd_bench_state *state)
+{
+	const struct bench_workload *workload = row->workload;
+
+	if (!row->contender)
+		return workload->serial(workload->data);
+	if (workload->whole)
+		return workload->whole(workload->data, row->contender,
+				       (unsigned)jd_bench_get_arg(state, 0));
+	return workload->parallel(workload->data, scheduler);
+}
+
 /* One run and its check. False: the row has failed. */
-static bool run_once(const struct bench_workload *workload, struct jd_scheduler *scheduler,
+static bool run_once(const struct row *row, struct jd_scheduler *scheduler,
 		     struct jd_bench_state *state)
 {
+	const struct bench_workload *workload = row->workload;
+
 	if (workload->reset) {
 		jd_bench_pause(state);
 		workload->reset(workload->data);
 		jd_bench_resume(state);
 	}
-	jd_status status = scheduler ? workload->parallel(workload->data, scheduler)
-				     : workload->serial(workload->data);
+	jd_status status = call(row, scheduler, state);
 
 	if (status == JD_ENOTSUP) {
 		jd_bench_skip(state, "not on this scheduler");
@@ -113,17 +135,18 @@ static bool run_once(const struct bench_workload *workload, struct jd_scheduler 
 	return !wrong;
 }
 
-static void run_all(const struct bench_workload *workload, struct jd_scheduler *scheduler,
+static void run_all(const struct row *row, struct jd_scheduler *scheduler,
 		    struct jd_bench_state *state)
 {
+	const struct bench_workload *workload = row->workload;
 	int64_t n;
 
 	/* The clock has not started: threads, caches and the allocator come into their stride. */
-	if (workload->runs > 1 && !run_once(workload, scheduler, state))
+	if (workload->runs > 1 && !run_once(row, scheduler, state))
 		return;
 	while ((n = jd_bench_next(state)) > 0)
 		for (int64_t i = 0; i < n; i++)
-			if (!run_once(workload, scheduler, state))
+			if (!run_once(row, scheduler, state))
 				return;
 	jd_bench_ns_per_op(state, workload->ops);
 	if (workload->report)
@@ -151,7 +174,7 @@ static void row_run(struct jd_bench_state *state, void *user)
 	struct jd_scheduler *scheduler = NULL;
 	jd_status status = JD_OK;
 
-	if (row->contender)
+	if (row->contender && !workload->whole)
 		status = row->contender->make((unsigned)jd_bench_get_arg(state, 0), &scheduler);
 	if (status == JD_ENOTSUP) {
 		jd_bench_skip(state, "not on this system");
@@ -162,7 +185,7 @@ static void row_run(struct jd_bench_state *state, void *user)
 		return;
 	}
 	if (!workload->setup || workload->setup(workload->data, state))
-		run_all(workload, scheduler, state);
+		run_all(row, scheduler, state);
 	if (scheduler)
 		finish(scheduler, state);
 	if (workload->teardown)

@@ -7,6 +7,7 @@
 
 #include "bench/join.h"
 
+struct bench_contender;
 struct jd_bench_state;
 
 /*
@@ -30,6 +31,8 @@ struct bench_workload {
 	/* One run. Returns when all of it is done; an error fails the row, JD_ENOTSUP skips it. */
 	jd_status (*serial)(void *data);
 	jd_status (*parallel)(void *data, struct jd_scheduler *scheduler);
+	/* Instead of parallel: it makes its schedulers itself. */
+	jd_status (*whole)(void *data, const struct bench_contender *contender, unsigned workers);
 	/* After each run; not measured. NULL: the answer is right. Else what is wrong. */
 	const char *(*check)(void *data);
 	/* After the last run, when all answers were right; may set counters. */
@@ -59,6 +62,9 @@ jd_status bench_run_block(struct bench_run *run, struct jd_scheduler *scheduler,
 			  void (*start)(struct bench_run *run, struct jd_scheduler *scheduler,
 					void *arg),
 			  void *arg);
+
+/* Runs the future as a task and waits for it on this thread; its result must be empty. */
+jd_status bench_task_run(struct jd_scheduler *scheduler, struct jd_future *future);
 
 /* Remembers the first error; JD_OK changes nothing. Any thread. */
 void bench_run_error(struct bench_run *run, jd_status status);

@@ -16,6 +16,13 @@ enum {
 
 	PINGPONG_HOPS = 500 * 1000,
 
+	MPSC_ITEMS = 400 * 1000,
+	MPSC_SENDERS = 4,
+	MPSC_CAPACITY = 256,
+
+	MUTEX_LOCKS = 400 * 1000,
+	MUTEX_TASKS = 8,
+
 	WAKE_SAMPLES = 3000,
 	WAKE_QUICK = 500,
 	WAKE_GAP_US = 1000 /* between two: every worker has gone to sleep by then */

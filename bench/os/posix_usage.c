@@ -2,7 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/os/usage.h"
 
+#include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static double seconds(struct timeval t)
 {
@@ -32,4 +34,17 @@ void bench_usage_others(struct bench_usage *usage)
 	usage_of(RUSAGE_SELF, usage);
 	usage->cpu_s -= own.cpu_s;
 	usage->switches -= own.switches;
+}
+
+uint64_t bench_resident_bytes(void)
+{
+	unsigned long total, resident = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%lu %lu", &total, &resident) != 2)
+		resident = 0;
+	fclose(file);
+	return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }

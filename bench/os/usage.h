@@ -1,4 +1,4 @@
-/* usage.h - what this program has cost so far: processor time and switches between threads. */
+/* usage.h - what this program has cost so far: processor time, switches, memory. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef JD_BENCH_OS_USAGE_H
 #define JD_BENCH_OS_USAGE_H
@@ -16,5 +16,8 @@ void bench_usage_all(struct bench_usage *usage);
 
 /* The same without what the calling thread has cost. */
 void bench_usage_others(struct bench_usage *usage);
+
+/* Memory of the program that is in use now, bytes; 0: the system does not say. */
+uint64_t bench_resident_bytes(void);
 
 #endif
