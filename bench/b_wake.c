@@ -13,6 +13,7 @@
 #include "platform/platform.h"
 
 struct wake_data {
+	jd_status (*gap)(struct jd_scheduler *scheduler); /* before each sample */
 	double cpu_s; /* of all threads, also the one that submits, over all samples and gaps */
 	int samples;
 	struct bench_histogram ns;
@@ -28,6 +29,21 @@ static void *note_start(void *arg)
 	return NULL;
 }
 
+static jd_status gap_asleep(struct jd_scheduler *scheduler)
+{
+	return bench_gap(scheduler, WAKE_GAP_US * JD_US);
+}
+
+static jd_status gap_busy(struct jd_scheduler *scheduler)
+{
+	uint64_t end = jd_clock_now() + WAKE_OFTEN_GAP_US * JD_US;
+
+	(void)scheduler;
+	while (jd_clock_now() < end)
+		jd_cpu_relax();
+	return JD_OK;
+}
+
 static jd_status wake_run(void *arg, struct jd_scheduler *scheduler)
 {
 	struct wake_data *data = arg;
@@ -37,7 +53,7 @@ static jd_status wake_run(void *arg, struct jd_scheduler *scheduler)
 	for (int i = 0; i < data->samples; i++) {
 		struct sample sample = {0};
 		struct jd_task *task;
-		jd_status status = bench_gap(scheduler, WAKE_GAP_US * JD_US);
+		jd_status status = data->gap(scheduler);
 
 		if (status != JD_OK)
 			return status;
@@ -79,19 +95,30 @@ static void wake_report(void *arg, struct jd_bench_state *state)
 	jd_bench_counter(state, "cpu_ms", data->cpu_s * 1e3, JD_BENCH_PLAIN);
 }
 
+/* A task now and then, from a thread that sleeps in between. */
+static struct wake_data rare = {.gap = gap_asleep};
+/* One after the other, from a thread that does something else in between. */
+static struct wake_data often = {.gap = gap_busy};
+
 void b_wake(void)
 {
-	static struct wake_data data;
-	static struct bench_workload workload = {.name = "wake",
-						 .runs = 1,
-						 .own_time = true,
-						 .data = &data,
-						 .reset = wake_reset,
-						 .parallel = wake_run,
-						 .check = wake_check,
-						 .report = wake_report};
+	static struct bench_workload workloads[] = {
+		{.name = "wake", .data = &rare},
+		{.name = "wake_often", .data = &often},
+	};
 
-	data.samples = bench_is_quick() ? WAKE_QUICK : WAKE_SAMPLES;
-	workload.ops = data.samples;
-	bench_workload_add(&workload);
+	rare.samples = bench_is_quick() ? WAKE_QUICK : WAKE_SAMPLES;
+	often.samples = bench_is_quick() ? WAKE_QUICK : WAKE_OFTEN_SAMPLES;
+	for (int i = 0; i < 2; i++) {
+		struct bench_workload *workload = &workloads[i];
+
+		workload->ops = ((struct wake_data *)workload->data)->samples;
+		workload->runs = 1;
+		workload->own_time = true;
+		workload->reset = wake_reset;
+		workload->parallel = wake_run;
+		workload->check = wake_check;
+		workload->report = wake_report;
+		bench_workload_add(workload);
+	}
 }

@@ -25,7 +25,9 @@ enum {
 
 	WAKE_SAMPLES = 3000,
 	WAKE_QUICK = 500,
-	WAKE_GAP_US = 1000 /* between two: every worker has gone to sleep by then */
+	WAKE_GAP_US = 1000, /* between two: every worker has gone to sleep by then */
+	WAKE_OFTEN_SAMPLES = 20 * 1000,
+	WAKE_OFTEN_GAP_US = 10 /* about what a wake-up costs */
 };
 
 #endif
