@@ -83,6 +83,13 @@ uint64_t jd_clock_now(void);
 /* Tells the core that this is a spin loop. */
 static inline void jd_cpu_relax(void);
 
+/*
+ * Whether more threads want to run now than the machine has CPUs, other programs' included, so that
+ * a thread that spins keeps another one from running. Some us: not for every task. False when the
+ * system does not tell.
+ */
+bool jd_cpu_crowded(void);
+
 /* A set of CPUs and how they are related, read once. */
 struct jd_topology;
 

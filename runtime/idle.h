@@ -10,8 +10,9 @@
  * States of a worker
  *   RUNNING    it runs tasks, or takes them from its own queue
  *   SEARCHING  it has nothing of its own and looks at all queues; counted in `searchers`
- *   SLEEPING   its word says so and it waits on that word; counted in `sleepers`
- *   NOTIFIED   somebody claimed it from SLEEPING; it wakes as a searcher (already counted)
+ *   DOZING     it sleeps, and looks at its word for a moment; counted in `sleepers`
+ *   SLEEPING   it sleeps, and waits on its word; counted in `sleepers`
+ *   NOTIFIED   somebody claimed it from its sleep; it wakes as a searcher (already counted)
  *
  * One word holds both counts. Every change of it is a read-modify-write, so each sees the one
  * before and all that led to it. A post of work that was published in any way is one, too (I1). A
@@ -19,21 +20,22 @@
  * this line for every task.
  *
  * To post work                            To go to sleep
- *   1. publish it in a queue                1. word = SLEEPING
+ *   1. publish it in a queue                1. word = DOZING
  *   2. RMW counts (unchanged) (I1); or      2. RMW counts: sleepers + 1, searchers - 1     (I2)
  *      load them (I14)
  *   3. a sleeper and no searcher?           3. look at every queue once more
- *      then claim: RMW searchers + 1        4. found: leave (below). Nothing: wait on the word
- *   4. find a word SLEEPING, make it        5. woken: RMW sleepers - 1, search
- *      NOTIFIED, wake that thread
+ *      then claim: RMW searchers + 1        4. found: leave (below). Nothing: look at the word
+ *   4. find a word DOZING or SLEEPING,      5. CAS word from DOZING to SLEEPING, wait on it
+ *      make it NOTIFIED by CAS; if it was   6. woken: RMW sleepers - 1, search
+ *      SLEEPING wake that thread
  *
  * No lost wake-up. Let P be the access of a post (I1, I14) and S the RMW of a sleeper (I2).
  *   P before S: step 3 of the sleeper sees the work. After (I1) because S reads from P or later and
  *   synchronises with it. After (I14) P reads what was there before S, so it precedes S in the
  *   order of seq_cst operations; the exchange that published the work precedes P there, and the
  *   looks of step 3, seq_cst loads, come after S.
- *   S before P: the post sees the sleeper's count, and the SLEEPING word written before S.
- *     No searcher: the post claims, and finds a SLEEPING word, perhaps another's; that worker
+ *   S before P: the post sees the sleeper's count, and the word written before S.
+ *     No searcher: the post claims, and finds a word asleep, perhaps another's; that worker
  *     searches after P. If it finds none, every sleeper it counted has left since, each does an
  *     RMW of the counts after P and looks at every queue before it can sleep again; see below for
  *     the claim that is then given back.
@@ -45,6 +47,10 @@
  *   so it decides again, as a post of its own.
  *   A sleeper that finds work in step 3, but also a searcher counted in S, may leave the work to
  *   that one: its next RMW comes after S.
+ *
+ *   To doze changes none of this: a dozing worker is claimed as a sleeping one. The word is written
+ *   by CAS on both sides, so either the claim sees SLEEPING and wakes, or the worker sees NOTIFIED
+ *   and does not wait.
  *
  *   post             sleeper                   As a litmus test: Q, C = 0; x[Q]=1; r[C] |
  *   ----             -------                   RMW[C]=1; r[Q], all seq_cst. r[C]==0 on the left and
@@ -66,6 +72,7 @@
 
 enum {
 	JD_IDLE_RUNNING,
+	JD_IDLE_DOZING,
 	JD_IDLE_SLEEPING,
 	JD_IDLE_NOTIFIED,
 };
@@ -136,14 +143,37 @@ static inline bool jd_idle_give_back(struct jd_idle *idle)
 	return jd_idle_post(idle);
 }
 
-/* Makes a sleeping worker notified. True: the caller wakes its thread. */
-static inline bool jd_idle_claim(jd_idle_word *word)
+/* Whether the worker can be claimed: it dozes or sleeps. */
+static inline bool jd_idle_asleep(uint32_t word)
 {
-	uint32_t sleeping = JD_IDLE_SLEEPING;
+	return word == JD_IDLE_DOZING || word == JD_IDLE_SLEEPING;
+}
 
-	/* order: (I6) release - what the claimer did, to the woken; pairs with (I7), (I12). */
-	return atomic_compare_exchange_strong_explicit(word, &sleeping, JD_IDLE_NOTIFIED,
-						       memory_order_release, memory_order_relaxed);
+/*
+ * Makes a dozing or sleeping worker notified. JD_IDLE_RUNNING: it is neither. JD_IDLE_DOZING: it
+ * will see it. JD_IDLE_SLEEPING: the caller wakes its thread.
+ */
+static inline uint32_t jd_idle_claim(jd_idle_word *word)
+{
+	uint32_t was = atomic_load_explicit(word, memory_order_relaxed);
+
+	while (jd_idle_asleep(was)) {
+		/* order: (I6) release - what the claimer did; pairs with (I7), (I12). */
+		if (atomic_compare_exchange_weak_explicit(word, &was, JD_IDLE_NOTIFIED,
+							  memory_order_release,
+							  memory_order_relaxed))
+			return was;
+	}
+	return JD_IDLE_RUNNING;
+}
+
+/* From dozing to sleep; false when it was claimed meanwhile. Then it waits on the word. */
+static inline bool jd_idle_fall_asleep(jd_idle_word *word)
+{
+	uint32_t dozing = JD_IDLE_DOZING;
+
+	return atomic_compare_exchange_strong_explicit(word, &dozing, JD_IDLE_SLEEPING,
+						       memory_order_relaxed, memory_order_relaxed);
 }
 
 /* Adds a searcher unconditionally, for waking a chosen worker; then claim, or give back. */
@@ -183,7 +213,7 @@ static inline uint32_t jd_idle_enter(struct jd_idle *idle, jd_idle_word *word, b
 {
 	uint32_t delta = searching ? JD_IDLE_SLEEPER - JD_IDLE_SEARCHER : JD_IDLE_SLEEPER;
 
-	atomic_store_explicit(word, JD_IDLE_SLEEPING, memory_order_relaxed);
+	atomic_store_explicit(word, JD_IDLE_DOZING, memory_order_relaxed);
 	/*
 	 * order: (I2) seq_cst - publishes the word, sees work posted before, precedes the looks at
 	 * the queues in S; pairs with (I1), (I3), (I5), (I8), (I9), (I14).
@@ -203,10 +233,10 @@ static inline uint32_t jd_idle_enter(struct jd_idle *idle, jd_idle_word *word, b
  */
 static inline bool jd_idle_leave(struct jd_idle *idle, jd_idle_word *word)
 {
-	uint32_t sleeping = JD_IDLE_SLEEPING;
-
 	/* order: (I7) acquire - what the claimer did; pairs with (I6). */
-	if (atomic_load_explicit(word, memory_order_acquire) != JD_IDLE_SLEEPING) {
+	uint32_t was = atomic_load_explicit(word, memory_order_acquire);
+
+	if (!jd_idle_asleep(was)) {
 		atomic_store_explicit(word, JD_IDLE_RUNNING, memory_order_relaxed);
 		/* order: (I10) acq_rel - one more in the chain of counts; pairs with (I1), (I2). */
 		atomic_fetch_sub_explicit(&idle->counts, JD_IDLE_SLEEPER, memory_order_acq_rel);
@@ -216,7 +246,7 @@ static inline bool jd_idle_leave(struct jd_idle *idle, jd_idle_word *word)
 	atomic_fetch_add_explicit(&idle->counts, JD_IDLE_SEARCHER - JD_IDLE_SLEEPER,
 				  memory_order_acq_rel);
 	/* order: (I12) acquire - as (I7); pairs with (I6). */
-	if (atomic_compare_exchange_strong_explicit(word, &sleeping, JD_IDLE_RUNNING,
+	if (atomic_compare_exchange_strong_explicit(word, &was, JD_IDLE_RUNNING,
 						    memory_order_acquire, memory_order_acquire))
 		return false;
 	/* Claimed meanwhile, and counted as a searcher once more. */

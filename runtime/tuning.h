@@ -73,6 +73,23 @@
 /* How long a searcher closes its eyes when others get on well without it, ns: a few wake-ups. */
 #define JD_WORKER_NAP_NS (50 * JD_US)
 
+/*
+ * How long a worker dozes before it sleeps, at most, ns: twice what a wake-up takes to arrive on
+ * another CPU. It does after sleeps that were shorter than this.
+ */
+#define JD_WORKER_DOZE_NS (50 * JD_US)
+
+/* Pauses between two looks of a dozing worker, some 20 ns each. */
+#define JD_WORKER_DOZE_PAUSES 8
+
+/* Looks at most: the time is what ends it. One in model tests, where there is none. */
+#ifndef JD_WORKER_DOZE_ROUNDS
+#define JD_WORKER_DOZE_ROUNDS 100000
+#endif
+
+/* So often it asks whether the CPUs are crowded; if so it sleeps so often before it asks again. */
+#define JD_WORKER_CROWD_LOOK 64
+
 /* Most runnables moved by one visit to a victim. */
 #define JD_WORKER_STEAL_MAX 32
 

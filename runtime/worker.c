@@ -25,10 +25,13 @@ static unsigned distance_from(const struct jd_workers *all, int cpu, unsigned wo
 /* Makes a sleeping worker notified; the caller has claimed a searcher. False: it does not sleep. */
 static bool wake(struct jd_workers *all, unsigned index)
 {
-	if (!jd_idle_claim(&all->workers[index].word))
+	uint32_t was = jd_idle_claim(&all->workers[index].word);
+
+	if (was == JD_IDLE_RUNNING)
 		return false;
 	atomic_fetch_add_explicit(&all->wakes, 1, memory_order_relaxed);
-	jd_futex_wake_one(&all->workers[index].word);
+	if (was == JD_IDLE_SLEEPING)
+		jd_futex_wake_one(&all->workers[index].word);
 	return true;
 }
 
@@ -295,6 +298,60 @@ static struct jd_runnable *search(struct jd_worker *w, bool *again)
 	return NULL;
 }
 
+/*
+ * Whether to doze before sleeping: when sleeps have been short lately and nobody else wants the
+ * CPU. The second is asked now and then, because it costs as much as a system call.
+ */
+static bool may_doze(struct jd_worker *w)
+{
+	if (!w->doze_ns || !w->all->dozes)
+		return false;
+	if (w->dozes++ % JD_WORKER_CROWD_LOOK)
+		return true;
+	if (!jd_cpu_crowded())
+		return true;
+	w->dozes = 0;
+	w->doze_ns = 0;
+	w->doze_not = JD_WORKER_CROWD_LOOK;
+	return false;
+}
+
+/*
+ * Looks at the own word, which has a cache line to itself, and at no queue: who posts finds this
+ * worker as he finds a sleeper, but needs no system call, nor does the worker.
+ */
+static void doze(struct jd_worker *w, uint64_t deadline)
+{
+	uint64_t end = jd_clock_now() + w->doze_ns;
+
+	if (end > deadline)
+		end = deadline;
+	for (int round = 0; round < JD_WORKER_DOZE_ROUNDS && jd_clock_now() < end; round++) {
+		for (int i = 0; i < JD_WORKER_DOZE_PAUSES; i++)
+			jd_cpu_relax();
+		if (atomic_load_explicit(&w->word, memory_order_relaxed) != JD_IDLE_DOZING)
+			return;
+	}
+}
+
+/* Waits on the word, and learns from how long that was whether to doze the next time. */
+static void sleep_deep(struct jd_worker *w, uint64_t deadline)
+{
+	uint64_t start = jd_clock_now();
+
+	count(&w->stats.parks, 1);
+	while (atomic_load_explicit(&w->word, memory_order_relaxed) == JD_IDLE_SLEEPING) {
+		if (jd_futex_wait(&w->word, JD_IDLE_SLEEPING, deadline) == JD_ETIMEDOUT)
+			break;
+	}
+	if (jd_clock_now() - start > JD_WORKER_DOZE_NS)
+		w->doze_ns /= 4;
+	else if (w->doze_not)
+		w->doze_not--;
+	else if (w->doze_ns < JD_WORKER_DOZE_NS)
+		w->doze_ns += JD_WORKER_DOZE_NS / 4;
+}
+
 /* Sleeps until woken or needed; the worker is a searcher afterwards. Whether it was woken. */
 static bool sleep_idle(struct jd_worker *w, bool searching)
 {
@@ -311,11 +368,10 @@ static bool sleep_idle(struct jd_worker *w, bool searching)
 	 */
 	if ((others || !work_in_sight(w)) && !stopping(all) &&
 	    jd_timekeeper_next(&all->timers) >= next) {
-		count(&w->stats.parks, 1);
-		while (atomic_load_explicit(&w->word, memory_order_relaxed) == JD_IDLE_SLEEPING) {
-			if (jd_futex_wait(&w->word, JD_IDLE_SLEEPING, deadline) == JD_ETIMEDOUT)
-				break;
-		}
+		if (may_doze(w))
+			doze(w, deadline);
+		if (jd_idle_fall_asleep(&w->word))
+			sleep_deep(w, deadline);
 	}
 	jd_timekeeper_leave_post(&all->timers, w->index, deadline);
 	bool woken = jd_idle_leave(&all->idle, &w->word);
@@ -640,39 +696,4 @@ void jd_workers_fini(struct jd_workers *all)
 	jd_memory_free(all->allocator, all->workers, all->count * sizeof(*all->workers),
 		       JD_CACHE_LINE);
 	all->workers = NULL;
-}
-
-static unsigned long long read_count(const _Atomic(uint64_t) *counter)
-{
-	return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
-void jd_workers_dump(const struct jd_workers *all, FILE *out)
-{
-	static const char *const states[] = {"running", "sleeping", "notified"};
-	uint64_t next = jd_timekeeper_next(&all->timers);
-	unsigned long long woken = 0, useful = 0;
-
-	for (unsigned i = 0; i < all->count; i++) {
-		const struct jd_worker *w = &all->workers[i];
-		uint32_t word = atomic_load_explicit(&w->word, memory_order_relaxed);
-
-		fprintf(out,
-			"  worker %u %s: queued %zu run %llu stolen %llu injected %llu "
-			"searches %llu parks %llu woken %llu useful %llu handed %llu\n",
-			i, states[word % 3], jd_local_size(&w->local), read_count(&w->local.turns),
-			read_count(&w->stats.stolen), read_count(&w->stats.injected),
-			read_count(&w->stats.searches), read_count(&w->stats.parks),
-			read_count(&w->stats.woken), read_count(&w->stats.useful),
-			read_count(&w->stats.handed));
-		woken += read_count(&w->stats.woken);
-		useful += read_count(&w->stats.useful);
-	}
-	/* Read one after the other while workers go on: useful may be ahead for a moment. */
-	fprintf(out, "  wake-ups sent %llu useful %llu spurious %llu\n", read_count(&all->wakes),
-		useful, woken > useful ? woken - useful : 0);
-	fprintf(out, "  ");
-	jd_injector_dump(&all->injector, out);
-	if (next != JD_NEVER)
-		fprintf(out, "  next timer at %llu ns\n", (unsigned long long)next);
 }

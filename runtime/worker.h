@@ -49,6 +49,9 @@ struct jd_worker {
 	unsigned index;                     /* I */
 	unsigned tick;                      /* O: runnables since start */
 	uint64_t rng;                       /* O */
+	uint32_t doze_ns;                   /* O: how long it dozes before it sleeps */
+	uint32_t dozes;                     /* O: times it has dozed */
+	uint32_t doze_not;                  /* O: so many short sleeps until it may again */
 	bool armed;                         /* O: a timer of this run is to be announced */
 	struct jd_victim *victims;          /* O: the others, nearest first */
 	struct jd_runnable drive;           /* I: the job of driving it */
@@ -64,6 +67,7 @@ struct jd_workers {
 	struct jd_worker *workers;            /* I: count of them */
 	unsigned count;                       /* I */
 	unsigned search_max;                  /* I: searchers at once */
+	bool dozes;                           /* I: there may be a CPU to spare */
 	const struct jd_allocator *allocator; /* I */
 	const struct jd_topology *topology;   /* I: for pinning; NULL: not pinned */
 	struct jd_thread_pool *pool;          /* I */

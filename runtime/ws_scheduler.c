@@ -316,6 +316,9 @@ static jd_status ws_init(struct jd_ws_scheduler *ws, const struct jd_ws_options 
 
 	ws->base.num_cpus = workers;
 	ws->base.fork_host = &ws->workers.forks;
+	/* Not on one CPU, where nobody can post meanwhile, nor where a quota is all there is. */
+	ws->workers.dozes = jd_topology_cpus(ws->topology) > 1 &&
+			    jd_topology_parallelism(ws->topology) == jd_topology_cpus(ws->topology);
 	status = jd_workers_init(&ws->workers, workers, allocator, ws->pinned ? ws->topology : NULL,
 				 &ws->pool);
 	for (unsigned i = 0; status == JD_OK && i < workers; i++)

@@ -1,6 +1,7 @@
 /* cpu.c - which CPUs, which one, how much of them. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +51,23 @@ jd_status jd_cpu_pin(unsigned os)
 int jd_cpu_current(void)
 {
 	return sched_getcpu();
+}
+
+/* "0.20 0.18 0.12 1/80 11206": of 80 threads 1 runs or wants to, the reader at least. */
+bool jd_cpu_crowded(void)
+{
+	int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	char text[128];
+	long runnable;
+
+	if (fd < 0)
+		return false;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return sscanf(text, "%*s %*s %*s %ld/", &runnable) == 1 &&
+	       runnable > sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 /* Lines longer than the buffer concern mounts with endless options, never a control group's. */

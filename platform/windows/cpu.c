@@ -58,6 +58,12 @@ jd_status jd_cpu_pin(unsigned os)
 	return SetThreadGroupAffinity(GetCurrentThread(), &one, NULL) ? JD_OK : JD_ENOTSUP;
 }
 
+/* There is no cheap way to ask. */
+bool jd_cpu_crowded(void)
+{
+	return false;
+}
+
 int jd_cpu_current(void)
 {
 	PROCESSOR_NUMBER number;

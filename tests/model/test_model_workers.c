@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "deque/reclaim_keep.h"
+#include "runtime/tuning.h"
 #include "runtime/worker.h"
 #include "tests/model/model.h"
 #include "tests/model/model_test.h"
@@ -195,6 +196,11 @@ jd_status jd_topology_pin(const struct jd_topology *topology, unsigned i)
 	(void)topology;
 	(void)i;
 	return JD_OK;
+}
+
+bool jd_cpu_crowded(void)
+{
+	return false;
 }
 
 /* Nobody forks here. */
@@ -395,6 +401,17 @@ static void two_that_wait(void)
 	s.waits[1] = 0;
 }
 
+/* Awake for a last look at their words when they go to sleep. */
+static void two_dozing(void)
+{
+	set_up(2, 2);
+	s.waits[0] = 1;
+	s.waits[1] = 0;
+	s.all.dozes = true;
+	for (unsigned i = 0; i < WORKERS; i++)
+		s.all.workers[i].doze_ns = JD_WORKER_DOZE_NS;
+}
+
 static struct model_program program(const char *name, void (*setup)(void))
 {
 	return (struct model_program){name, setup, {worker_0, worker_1, outside}, finish};
@@ -414,6 +431,7 @@ static void test_every_job_runs(void **state)
 	clean("one", one_from_outside, 2, 0);
 	clean("two", two_from_outside, 1, 1);
 	clean("in turn", three_in_turn, 1, 0);
+	clean("dozing", two_dozing, 1, 0);
 }
 
 static void test_a_busy_worker_s_queue_is_emptied_by_others(void **state)
@@ -448,10 +466,16 @@ static const struct model_mutation kept_claim = {
 	"claim is not given back", "jd_idle_give_back", "sub", "&idle->counts", MODEL_SKIP, 0,
 };
 
+static const struct model_mutation dozing_bugs[] = {
+	{"sleep over a claim", "jd_idle_fall_asleep", "cas", "word", MODEL_SPLIT, 0},
+	{"claim over falling asleep", "jd_idle_claim", "cas", "word", MODEL_SPLIT, 0},
+};
+
 static void test_seeded_bugs_are_found(void **state)
 {
 	const struct model_program p = program("both", two_that_wait);
 	const struct model_program spawn = program("spawn", spawn_and_wait);
+	const struct model_program dozing = program("dozing", two_dozing);
 	const struct model_program in_turn = program("in turn", three_in_turn);
 
 	(void)state;
@@ -460,6 +484,8 @@ static void test_seeded_bugs_are_found(void **state)
 	for (size_t i = 0; i < sizeof(push_bugs) / sizeof(push_bugs[0]); i++)
 		model_expect_bug(&spawn, &push_bugs[i]);
 	model_expect_bug(&in_turn, &kept_claim);
+	for (size_t i = 0; i < sizeof(dozing_bugs) / sizeof(dozing_bugs[0]); i++)
+		model_expect_bug(&dozing, &dozing_bugs[i]);
 }
 
 int main(void)
