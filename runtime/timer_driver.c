@@ -242,7 +242,8 @@ jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct
 	cell->slack_bits = when->slack_bits;
 	cell->relative = when->relative;
 	timer->_runnable = runnable;
-	atomic_store_explicit(&timer->_cell, cell, memory_order_relaxed);
+	/* order: (TD19) release - the cell as it was made; pairs with (TD20). */
+	atomic_store_explicit(&timer->_cell, cell, memory_order_release);
 	/* order: (TD14) release - the timer as it was armed; pairs with (TD3), (TD4). */
 	atomic_store_explicit(&cell->claim, (uintptr_t)timer, memory_order_release);
 	if (owner && ring_has_room(driver))
@@ -255,7 +256,8 @@ jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct
 
 jd_status jd_timer_cancel(struct jd_timer_driver *self, struct jd_timer *timer)
 {
-	struct jd_timer_cell *cell = atomic_load_explicit(&timer->_cell, memory_order_relaxed);
+	/* order: (TD20) acquire - the cell, of an arming we know nothing of; pairs with (TD19). */
+	struct jd_timer_cell *cell = atomic_load_explicit(&timer->_cell, memory_order_acquire);
 
 	if (!cell || !win_back(cell, timer))
 		return JD_EALREADY;
