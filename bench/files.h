@@ -35,6 +35,8 @@
 	X(startup)      \
 	X(memory)       \
 	X(idle)         \
+	X(timer)        \
+	X(timer_fire)   \
 	X(test_step)
 
 #define BENCH_DECLARE(name) void b_##name(void);

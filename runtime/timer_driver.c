@@ -311,7 +311,9 @@ static void insert(struct jd_timer_driver *driver, struct jd_timer_cell *cell)
 {
 	if (!is_armed(cell))
 		return;
-	if (jd_wheel_insert(&driver->wheel, &cell->node, cell->node._deadline_ns, 0) == JD_OK)
+	/* The slack is used up already; the wheel keeps timers apart that need it to the ns. */
+	if (jd_wheel_insert(&driver->wheel, &cell->node, cell->node._deadline_ns,
+			    (UINT64_C(1) << cell->slack_bits) - 1) == JD_OK)
 		return;
 	cell->next = driver->homeless;
 	driver->homeless = cell;

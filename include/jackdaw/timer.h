@@ -48,6 +48,12 @@ JD_API void jd_sleep_init_until(struct jd_sleep *self, uint64_t deadline_ns);
 JD_API void jd_sleep_init_from_now(struct jd_sleep *self, struct jd_scheduler *scheduler,
 				   uint64_t delay_ns);
 
+/* See jd_timer_set_slack. Before the first poll. */
+static inline void jd_sleep_set_slack(struct jd_sleep *self, uint64_t slack_ns)
+{
+	jd_timer_set_slack(&self->_timer, slack_ns);
+}
+
 /*
  * Gives another future a deadline. Result: none of its own; what the inner future yields goes to
  * the place given at init. Status: that of the inner future, or
