@@ -5,6 +5,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -24,6 +25,7 @@ struct jd_bench {
 	jd_bench_fn fn;
 	void *user;
 	std::vector<std::vector<int64_t>> args;
+	std::vector<int> threads;
 	int64_t iterations = 0;
 	int repetitions = 0;
 	double min_time = 0;
@@ -37,14 +39,15 @@ struct row {
 	const jd_bench *bench;
 	std::string name;
 	std::vector<int64_t> args;
-	bool announced;
+	int threads;
+	bool announced; // by thread 0 only
 };
 
 std::vector<std::unique_ptr<jd_bench>> benches;
 std::map<std::string, std::string> context;
 std::vector<row> rows; // of the current jd_bench_main
 size_t rows_started;
-size_t rows_failed;
+std::atomic<size_t> rows_failed; // by any thread of a row
 
 } // namespace
 
@@ -88,6 +91,12 @@ struct jd_bench *jd_bench_range(struct jd_bench *bench, int64_t low, int64_t hig
 			break;
 	}
 	return jd_bench_arg(bench, high);
+}
+
+struct jd_bench *jd_bench_threads(struct jd_bench *bench, int count)
+{
+	bench->threads.push_back(std::max(count, 1));
+	return bench;
 }
 
 struct jd_bench *jd_bench_iterations(struct jd_bench *bench, int64_t count)
@@ -150,6 +159,16 @@ const char *jd_bench_get_name(const struct jd_bench_state *state)
 	return state->which->name.c_str();
 }
 
+int jd_bench_thread_index(const struct jd_bench_state *state)
+{
+	return state->gb->thread_index();
+}
+
+int jd_bench_thread_count(const struct jd_bench_state *state)
+{
+	return state->gb->threads();
+}
+
 void jd_bench_pause(struct jd_bench_state *state)
 {
 	if (state->batch && !state->done && !state->ended)
@@ -185,7 +204,10 @@ void jd_bench_counter(struct jd_bench_state *state, const char *name, double val
 
 void jd_bench_ns_per_op(struct jd_bench_state *state, double ops_per_iteration)
 {
-	/* Operations a nanosecond, inverted: the library divides by the clock of the row. */
+	/* Operations a nanosecond, inverted: the library divides by the clock of the row. It adds up
+	 * the counters of all threads, and multiplies by the iterations of all threads too. */
+	if (state->gb->thread_index() != 0)
+		return;
 	jd_bench_counter(state, "ns_per_op", ops_per_iteration * 1e-9,
 			 JD_BENCH_RATE | JD_BENCH_EACH_ITERATION | JD_BENCH_INVERT);
 }
@@ -195,7 +217,7 @@ void jd_bench_fail(struct jd_bench_state *state, const char *message)
 	if (state->ended)
 		return;
 	state->ended = true;
-	rows_failed++;
+	rows_failed.fetch_add(1, std::memory_order_relaxed);
 	state->gb->SkipWithError(message);
 }
 
@@ -217,7 +239,7 @@ void run_row(benchmark::State &gb, size_t index)
 	row &r = rows[index];
 	jd_bench_state state = {&gb, &r, 0, false, false};
 
-	if (!r.announced) {
+	if (gb.thread_index() == 0 && !r.announced) {
 		r.announced = true;
 		std::fprintf(stderr, "[%2zu/%zu] %-34s ", ++rows_started, rows.size(),
 			     r.name.c_str());
@@ -292,16 +314,17 @@ struct progress_reporter : benchmark::BenchmarkReporter {
 
 void expand(const jd_bench &bench)
 {
-	if (bench.args.empty()) {
-		rows.push_back({&bench, bench.name, {}, false});
-		return;
-	}
+	if (bench.args.empty() && bench.threads.empty())
+		rows.push_back({&bench, bench.name, {}, 1, false});
 	for (const auto &args : bench.args) {
 		std::string name = bench.name;
 		for (int64_t value : args)
 			name += "/" + std::to_string(value);
-		rows.push_back({&bench, name, args, false});
+		rows.push_back({&bench, name, args, 1, false});
 	}
+	for (int threads : bench.threads)
+		rows.push_back(
+			{&bench, bench.name + "/" + std::to_string(threads), {}, threads, false});
 }
 
 /* Keeps the rows the filter wants. False: not a regular expression. */
@@ -331,7 +354,7 @@ void register_row(size_t index)
 		rows[index].name.c_str(),
 		[index](benchmark::State &state) { run_row(state, index); });
 
-	gb->Unit(benchmark::kMillisecond);
+	gb->Unit(benchmark::kMillisecond)->Threads(rows[index].threads);
 	if (bench.iterations > 0)
 		gb->Iterations(bench.iterations);
 	if (bench.repetitions > 0)
@@ -387,12 +410,14 @@ int run_rows(const command_line &line)
 		told[fact.first] = true;
 	}
 	rows_started = 0;
-	rows_failed = 0;
+	rows_failed.store(0, std::memory_order_relaxed);
 	benchmark::RunSpecifiedBenchmarks(&progress, line.out ? &json : nullptr, "all");
 	benchmark::ClearRegisteredBenchmarks();
-	if (rows_failed)
-		std::fprintf(stderr, "%zu measurement(s) failed\n", rows_failed);
-	return rows_failed ? 1 : 0;
+	size_t failed = rows_failed.load(std::memory_order_relaxed);
+
+	if (failed)
+		std::fprintf(stderr, "%zu measurement(s) failed\n", failed);
+	return failed ? 1 : 0;
 }
 
 } // namespace

@@ -25,7 +25,9 @@
  * one that returned 0; what comes before and after is not measured.
  *
  * Everything here is for one thread: registration and jd_bench_main on the main thread, the calls
- * with a state on the thread that runs the row. Texts are copied. Running out of memory aborts.
+ * with a state on the thread that was given it. Texts are copied. Running out of memory aborts.
+ *
+ * These two files need nothing of Jackdaw: see docs/BENCHMARKS.md for using them elsewhere.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -71,6 +73,14 @@ struct jd_bench *jd_bench_args(struct jd_bench *bench, const int64_t *values, si
 /* Rows for low, low * factor, ... and high; 0 < low <= high, factor >= 2. */
 struct jd_bench *jd_bench_range(struct jd_bench *bench, int64_t low, int64_t high, int64_t factor);
 
+/*
+ * One more row, "NAME/COUNT", whose function runs on so many threads at once, each with a state of
+ * its own; arguments do not apply. The clock starts when all have come to their first
+ * jd_bench_next and stops when all have come to the second. Counters of the threads are added up,
+ * so set what is no sum (a percentile) on thread 0 only.
+ */
+struct jd_bench *jd_bench_threads(struct jd_bench *bench, int count);
+
 /* Exactly so many iterations, instead of as many as fill the minimal time. */
 struct jd_bench *jd_bench_iterations(struct jd_bench *bench, int64_t count);
 /* Measure so often; every repetition is reported, and mean, median, stddev, cv. */
@@ -107,6 +117,10 @@ int64_t jd_bench_next(struct jd_bench_state *state);
 int64_t jd_bench_get_arg(const struct jd_bench_state *state, size_t index);
 const char *jd_bench_get_name(const struct jd_bench_state *state);
 
+/* Which of how many threads this is; 0 of 1 unless jd_bench_threads says otherwise. */
+int jd_bench_thread_index(const struct jd_bench_state *state);
+int jd_bench_thread_count(const struct jd_bench_state *state);
+
 /* Stop and restart the clock between two jd_bench_next; costs about a microsecond. */
 void jd_bench_pause(struct jd_bench_state *state);
 void jd_bench_resume(struct jd_bench_state *state);
@@ -117,7 +131,10 @@ void jd_bench_add_time(struct jd_bench_state *state, double seconds);
 /* A figure of this measurement. Set it once, from a total the row computed itself. */
 void jd_bench_counter(struct jd_bench_state *state, const char *name, double value, unsigned flags);
 
-/* Sets the counter ns_per_op: measured time / (iterations * ops), in nanoseconds. */
+/*
+ * Sets the counter ns_per_op: measured time / (iterations * ops), in nanoseconds. With threads,
+ * iterations are those of all of them: what an operation costs the whole.
+ */
 void jd_bench_ns_per_op(struct jd_bench_state *state, double ops_per_iteration);
 
 /* The row is wrong: it is reported as an error and jd_bench_main returns 1. */

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "bench/shim/jd_bench.h"
+#include "platform/atomic.h"
 
 /* What the row functions saw; each test starts with a fresh one. */
 struct seen {
@@ -299,6 +300,56 @@ static void test_context_and_list(void **state)
 	assert_non_null(strstr(fixture->json, "\"colour\": \"blue \\\"quoted\\\"\""));
 }
 
+/* --- Threads ---------------------------------------------------------------------------------- */
+
+struct team {
+	int count;                   /* as every thread saw it */
+	int seen[4];                 /* [i]: by thread i */
+	_Atomic(int64_t) iterations; /* A */
+	bool fail;
+};
+
+static void row_threads(struct jd_bench_state *state, void *user)
+{
+	struct team *team = user;
+	int index = jd_bench_thread_index(state);
+	int64_t n;
+
+	team->seen[index]++;
+	if (index == 0)
+		team->count = jd_bench_thread_count(state);
+	if (team->fail && index == 1) {
+		jd_bench_fail(state, "thread 1 is unwell");
+		return;
+	}
+	while ((n = jd_bench_next(state)) > 0)
+		atomic_fetch_add_explicit(&team->iterations, n, memory_order_relaxed);
+	jd_bench_ns_per_op(state, 1);
+	jd_bench_counter(state, "each", 1, JD_BENCH_PLAIN);
+}
+
+static void test_threads(void **state)
+{
+	struct fixture *fixture = *state;
+	struct team team = {0};
+
+	jd_bench_iterations(jd_bench_threads(jd_bench_add("team/x", row_threads, &team), 4), 1000);
+	assert_int_equal(run(fixture, "^team/x/4$"), 0);
+	assert_int_equal(team.count, 4);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(team.seen[i], 1);
+	assert_true(atomic_load_explicit(&team.iterations, memory_order_relaxed) == 4000);
+	assert_true(json_number(fixture, "team/x/4", "each") == 4);
+	double per_op = json_number(fixture, "team/x/4", "ns_per_op");
+	double ms = json_number(fixture, "team/x/4", "real_time");
+
+	assert_true(per_op > 0.99 * ms * 1e6 && per_op < 1.01 * ms * 1e6);
+
+	team.fail = true;
+	assert_int_equal(run(fixture, "^team/x/4$"), 1);
+	assert_non_null(strstr(fixture->json, "thread 1 is unwell"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +361,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_context_and_list, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

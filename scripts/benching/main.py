@@ -47,8 +47,9 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="scripts/bench", description="Run the benchmarks.",
                                 epilog="scripts/bench compare A B: see scripts/bench compare -h")
     p.add_argument("--full", action="store_true",
-                   help=f"{FULL_REPETITIONS} repetitions, however long they take; without it as "
-                   f"many as fit into {QUICK_BUDGET_S:.0f} s, at most {QUICK_REPETITIONS}")
+                   help=f"every row {FULL_REPETITIONS} times, however long it takes; without it "
+                   f"as often as fits into {QUICK_BUDGET_S:.0f} s, at most {QUICK_REPETITIONS} "
+                   "times, and other contenders on all CPUs only")
     p.add_argument("--filter", default="", type=pattern, metavar="REGEX",
                    help="rows whose name contains a match; '=-REGEX': the others")
     p.add_argument("--contenders", default=(), type=words, metavar="A,B",
@@ -113,12 +114,24 @@ def default_workers(full: bool) -> Tuple[int, ...]:
     return tuple(sorted({1, cpus, *between}))
 
 
+def without_details(rows: List[runner.Row]) -> List[runner.Row]:
+    """What a quick run can do without: other contenders on fewer workers than there are CPUs."""
+    most: Dict[Tuple[str, str], int] = {}
+    for row in rows:
+        workload, contender, workers = row.parts
+        most[workload, contender] = max(workers, most.get((workload, contender), 0))
+    return [row for row in rows if row.parts[1] == "ws" or row.parts[2] == most[row.parts[:2]]]
+
+
 def measure(folder: str, options: argparse.Namespace) -> int:
+    quick_rows = not options.workers and not options.full and not options.filter
     options.workers = options.workers or default_workers(options.full)
     # Who asks for certain rows wants them as they are.
     runner.QUICK = not (options.full or options.filter or options.repetitions)
     wanted = runner.Wanted(options.filter, options.contenders, options.workers)
     rows, broken = runner.list_rows(read_lines(os.path.join(folder, "list.txt")), wanted)
+    if quick_rows:
+        rows = without_details(rows)
     absent = absent_contenders(folder, broken)
     for name, reason in absent.items():
         print(f"absent: {name}: {reason}", file=sys.stderr)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 import machine
 
@@ -207,6 +207,10 @@ class Progress:
     def __init__(self, total: int, show: bool = True):
         self.total, self.done, self.show, self.start = total, 0, show, time.monotonic()
 
+    def expect(self, rows: int, rounds: int) -> None:
+        """So much is to come, after what was done."""
+        self.total = self.done + rows * rounds
+
     def note(self, entry: Dict[str, Any], repetition: int) -> None:
         self.done += 1
         if not self.show:
@@ -231,31 +235,44 @@ class Recording(NamedTuple):
     histograms: Dict[str, Dict[int, int]]  # name -> {ns: count}, all repetitions
 
 
+def affordable(rows: List[Row], cost: Dict[Row, float], seconds: float) -> List[Row]:
+    """The cheapest rows that can be measured once more in that time, in the given order."""
+    chosen = set()
+    for row in sorted(rows, key=lambda r: cost.get(r, 0.0)):
+        seconds -= cost.get(row, 0.0)
+        if seconds < 0:
+            break
+        chosen.add(row)
+    return [row for row in rows if row in chosen]
+
+
 def run(rows: List[Row], repetitions: int, workers: Iterable[int] = (),
-        budget_s: Optional[float] = None, show: bool = True,
-        order: Callable[[List[Row], int], List[Row]] = round_order) -> Recording:
-    """Measures every row so often, or, given a budget, as often as fits in it; once always."""
+        budget_s: Optional[float] = None, show: bool = True) -> Recording:
+    """Measures every row so often. With a budget: once, and then again what fits into the rest of
+    it, so that rows that take long may be measured less often than others."""
     recording = Recording({}, [], {})
     progress = Progress(len(rows) * repetitions, show)
-    dead = set()  # rows that ended badly are not asked again
+    cost: Dict[Row, float] = {}
+    left = rows
     for repetition in range(repetitions):
-        spent = time.monotonic() - progress.start
-        if budget_s and repetition and spent * (repetition + 1) / repetition > budget_s:
-            print(f"{repetition} of {repetitions} repetitions fit into {budget_s:.0f} s",
-                  file=sys.stderr)
-            break
-        for row in order(rows, repetition):
-            if row in dead:
-                continue
+        if budget_s and repetition:
+            rest = budget_s - (time.monotonic() - progress.start)
+            left = affordable(left, cost, rest)
+        progress.expect(len(left), repetitions - repetition if not budget_s else 1)
+        for row in round_order(left, repetition):
             entry, context, histogram = measure(row, workers)
             entry["repetition_index"] = repetition
             entry["program"] = shlex.join(row.command)
-            if entry.get("error_occurred"):
-                dead.add(row)
+            cost[row] = entry["elapsed_s"]
             recording.context.update(context)
             recording.entries.append(entry)
             counts = recording.histograms.setdefault(row.name, {}) if histogram else {}
             for value, count in histogram:
                 counts[value] = counts.get(value, 0) + count
             progress.note(entry, repetition)
+        # Rows that ended badly are not asked again.
+        bad = {e["name"] for e in recording.entries if e.get("error_occurred")}
+        left = [row for row in left if row.name not in bad]
+        if not left:
+            break
     return recording

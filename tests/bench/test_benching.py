@@ -248,8 +248,22 @@ class RunTest(Folder):
     def test_budget_ends_repetitions(self):
         program = self.fake({"a/x/1": good(1)})
         rows, _ = runner.list_rows([program], runner.Wanted())
-        recording = runner.run(rows, 50, (), budget_s=0.2, show=False)
-        self.assertTrue(1 <= len(recording.entries) < 50)
+        recording = runner.run(rows, 500, (), budget_s=0.5, show=False)
+        self.assertTrue(2 <= len(recording.entries) < 500)
+
+    def test_what_is_cheap_is_measured_more_often(self):
+        rows = [runner.Row(("p",), name) for name in ("a", "b", "c", "d")]
+        cost = dict(zip(rows, (3.0, 1.0, 9.0, 2.0)))
+        names = [row.name for row in runner.affordable(rows, cost, 6.5)]
+        self.assertEqual(names, ["a", "b", "d"])
+        self.assertEqual(runner.affordable(rows, cost, 0.5), [])
+
+    def test_a_quick_run_leaves_details_out(self):
+        import main
+        rows = [runner.Row(("p",), name) for name in (
+            "a/ws/1", "a/ws/2", "a/tbb/1", "a/tbb/2", "a/serial/1", "a/test/1")]
+        self.assertEqual([row.name for row in main.without_details(rows)],
+                         ["a/ws/1", "a/ws/2", "a/tbb/2", "a/serial/1", "a/test/1"])
 
     def test_every_entry_is_gauged(self):
         program = self.fake({"a/x/1": good(1)})
