@@ -98,7 +98,14 @@ int jd_base(void)
                                               '#include "tests/conformance/suite.h"\n'),
     "tests/testlib/seed.h": c("seed.h", '#include "timers/wheel.h"'),
     "tests/unit/test_y.c": c("test_y.c", '#include "tests/testlib/seed.h"\n'),
-    "tests/CMakeLists.txt": script("CMakeLists.txt", "test_x.c test_y.c test_z.c suite.c\n"),
+    "tests/unit/test_v.c": c("test_v.c", "static void test_base(void **state)\n{\n"
+                                         "\t(void)state;\n}\n\nvoid (*v)(void **) = test_base;\n"),
+    "tests/CMakeLists.txt": script("CMakeLists.txt",
+                                   "test_v.c test_x.c test_y.c test_z.c suite.c\n"),
+    "docs/ARCHITECTURE.md": "# A\n\n| x | y |\n\n## The vocabulary\n\n| word | call | shown by |\n"
+                            "|---|---|---|\n"
+                            "| base | `jd_base` | `tests/unit/test_v.c`: `test_base` |\n\n"
+                            "## Then\n\n| z |\n",
     "scripts/setup": "#!/bin/sh\n" + script("setup"),
 }
 BODY = CLEAN["deque/deque.c"]
@@ -218,6 +225,22 @@ TIDY = [
         ("thrd_create(&t, f, 0);", "jd_thread_start"), ("x = atoi(s);", "strtoull"),
         ("x = rand();", "a seeded"), ("\n#if 0\n#endif", "version control"))
 ]
+VOCABULARY = [
+    ("no section", "docs/ARCHITECTURE.md", ("## The vocabulary", "## Words"), "no table under"),
+    ("no row", "docs/ARCHITECTURE.md",
+     ("| base | `jd_base` | `tests/unit/test_v.c`: `test_base` |\n", ""), "no table under"),
+    ("two columns", "docs/ARCHITECTURE.md", ("| base | ", "| "), "three columns"),
+    ("no call", "docs/ARCHITECTURE.md", ("`jd_base`", "-"), "names no call, or no test"),
+    ("no test", "docs/ARCHITECTURE.md", (": `test_base`", ""), "names no call, or no test"),
+    ("call that is not public", "docs/ARCHITECTURE.md", ("`jd_base`", "`jd_deque`"),
+     "no header declares jd_deque"),
+    ("file that is gone", "docs/ARCHITECTURE.md", ("test_v.c", "test_w.c"),
+     "no such file: tests/unit/test_w.c"),
+    ("test that is gone", "docs/ARCHITECTURE.md", ("`test_base`", "`test_bass`"),
+     "has no function test_bass"),
+    ("test that does not run", "tests/unit/test_v.c", (" = test_base", ""),
+     "does not run test_base"),
+]
 
 
 class Tree:
@@ -277,6 +300,9 @@ class Checks(unittest.TestCase):
 
     def test_tidy(self):
         self.expect("tidy", TIDY)
+
+    def test_vocabulary(self):
+        self.expect("check_vocabulary", VOCABULARY)
 
     def test_empty_tree_is_an_error(self):
         with tempfile.TemporaryDirectory() as empty:
