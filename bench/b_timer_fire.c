@@ -235,7 +235,7 @@ static jd_status fire_run(void *arg, struct jd_scheduler *scheduler)
 		status = bench_gap(scheduler, 20 * JD_MS);
 	if (status == JD_OK && data->tasks)
 		status = jd_scheduler_drain(scheduler, JD_NEVER);
-	for (unsigned i = 0; status == JD_OK && !data->tasks && i < count_of(data); i++)
+	for (unsigned i = 0, n = count_of(data); status == JD_OK && !data->tasks && i < n; i++)
 		while (status == JD_OK && data->late_ns[i] == FIRE_NOT_YET)
 			status = bench_gap(scheduler, 10 * JD_MS);
 	bench_usage_others(&after);
@@ -288,7 +288,7 @@ static jd_status far_run(void *arg, struct jd_scheduler *scheduler)
 	bench_usage_others(&after);
 	data->used.cpu_s = after.cpu_s > before.cpu_s ? after.cpu_s - before.cpu_s : 0;
 	data->used.switches = after.switches - before.switches;
-	for (unsigned i = 0; i < count_of(data); i++)
+	for (unsigned i = 0, n = count_of(data); i < n; i++)
 		if (jd_cancel_timer(scheduler, &data->timers[i].timer) != JD_OK)
 			data->incomplete = true;
 	return status;

@@ -23,11 +23,10 @@ static size_t chunk_cells(unsigned k)
 }
 
 void jd_timer_cells_init(struct jd_timer_cells *cells, const struct jd_allocator *allocator,
-			 struct jd_timer_driver *home, bool foreign)
+			 bool foreign)
 {
 	memset(cells, 0, sizeof(*cells));
 	cells->allocator = allocator;
-	cells->home = home;
 	cells->foreign = foreign;
 	atomic_init(&cells->lock._word, 0);
 	atomic_init(&cells->returned, NULL);
@@ -40,7 +39,10 @@ void jd_timer_cells_fini(struct jd_timer_cells *cells)
 		jd_memory_free(cells->allocator, cells->chunk[k],
 			       chunk_cells(k) * sizeof(struct jd_timer_cell),
 			       alignof(struct jd_timer_cell));
+	jd_memory_free(cells->allocator, cells->mine, cells->mine_capacity * sizeof(*cells->mine),
+		       alignof(struct jd_timer_cell *));
 	cells->chunk[0] = NULL;
+	cells->mine = NULL;
 }
 
 struct jd_timer_cell *jd_timer_cells_at(const struct jd_timer_cells *cells, uint32_t i)
@@ -61,26 +63,46 @@ uint32_t jd_timer_cells_count(struct jd_timer_cells *cells)
 	return n;
 }
 
+/* Room in the private stack for all cells up to this chunk. */
+static bool grow_stack(struct jd_timer_cells *cells, unsigned k)
+{
+	uint32_t capacity = chunk_start(k + 1);
+	struct jd_timer_cell **mine = jd_memory_alloc(cells->allocator, capacity * sizeof(*mine),
+						      alignof(struct jd_timer_cell *));
+
+	if (!mine)
+		return false;
+	if (cells->mine_count)
+		memcpy(mine, cells->mine, cells->mine_count * sizeof(*mine));
+	jd_memory_free(cells->allocator, cells->mine, cells->mine_capacity * sizeof(*mine),
+		       alignof(struct jd_timer_cell *));
+	cells->mine = mine;
+	cells->mine_capacity = capacity;
+	return true;
+}
+
+static bool grow(struct jd_timer_cells *cells, unsigned k)
+{
+	if (!cells->foreign && cells->mine_capacity < chunk_start(k + 1) && !grow_stack(cells, k))
+		return false;
+	cells->chunk[k] = jd_memory_alloc(cells->allocator,
+					  chunk_cells(k) * sizeof(struct jd_timer_cell),
+					  alignof(struct jd_timer_cell));
+	return cells->chunk[k] != NULL;
+}
+
 /* A cell that nobody ever had; NULL: no memory. By the owner, or under the lock. */
 static struct jd_timer_cell *carve(struct jd_timer_cells *cells)
 {
 	unsigned k = chunk_of(cells->carved);
 
-	if (k >= JD_TIMER_CHUNKS)
-		return NULL;
-	if (!cells->chunk[k])
-		cells->chunk[k] = jd_memory_alloc(cells->allocator,
-						  chunk_cells(k) * sizeof(struct jd_timer_cell),
-						  alignof(struct jd_timer_cell));
-	if (!cells->chunk[k])
+	if (k >= JD_TIMER_CHUNKS || (!cells->chunk[k] && !grow(cells, k)))
 		return NULL;
 	struct jd_timer_cell *cell = jd_timer_cells_at(cells, cells->carved);
 
 	memset(&cell->node, 0, sizeof(cell->node));
-	atomic_init(&cell->claim, 0);
-	atomic_init(&cell->next_free, 0);
-	cell->next = NULL;
-	cell->home = cells->home;
+	atomic_init(&cell->node._cell, NULL);
+	atomic_init(&cell->node._state, 0);
 	cell->number = cells->carved++;
 	cell->foreign = cells->foreign;
 	return cell;
@@ -90,23 +112,30 @@ static struct jd_timer_cell *carve(struct jd_timer_cells *cells)
 
 static struct jd_timer_cell *take_own(struct jd_timer_cells *cells)
 {
-	struct jd_timer_cell *cell = cells->mine;
+	if (JD_LIKELY(cells->mine_count)) {
+		uint32_t n = --cells->mine_count;
 
-	if (!cell && atomic_load_explicit(&cells->returned, memory_order_relaxed))
+		if (n >= JD_TIMER_AHEAD)
+			JD_PREFETCH(cells->mine[n - JD_TIMER_AHEAD]);
+		return cells->mine[n];
+	}
+	if (!cells->taken && atomic_load_explicit(&cells->returned, memory_order_relaxed))
 		/* order: (TCE1) acquire - the cells are ours; pairs with (TCE2). */
-		cell = atomic_exchange_explicit(&cells->returned, NULL, memory_order_acquire);
+		cells->taken = jd_timer_cell_of(
+			atomic_exchange_explicit(&cells->returned, NULL, memory_order_acquire));
+	struct jd_timer_cell *cell = cells->taken;
+
 	if (!cell)
 		return carve(cells);
-	cells->mine = cell->next;
+	cells->taken = jd_timer_cell_of(cell->node._next);
 	return cell;
 }
 
-static void return_list(struct jd_timer_cells *cells, struct jd_timer_cell *first,
-			struct jd_timer_cell *last)
+static void return_list(struct jd_timer_cells *cells, struct jd_timer *first, struct jd_timer *last)
 {
-	last->next = atomic_load_explicit(&cells->returned, memory_order_relaxed);
+	last->_next = atomic_load_explicit(&cells->returned, memory_order_relaxed);
 	/* order: (TCE2) release - we are done with the cells; pairs with (TCE1). */
-	while (!atomic_compare_exchange_weak_explicit(&cells->returned, &last->next, first,
+	while (!atomic_compare_exchange_weak_explicit(&cells->returned, &last->_next, first,
 						      memory_order_release, memory_order_relaxed))
 		;
 }
@@ -122,7 +151,7 @@ static void push_foreign(struct jd_timer_cells *cells, struct jd_timer_cell *fir
 	uint64_t head = atomic_load_explicit(&cells->stack, memory_order_relaxed), new_head;
 
 	do {
-		atomic_store_explicit(&last->next_free, (uint32_t)head, memory_order_relaxed);
+		atomic_store_explicit(&last->node._state, (uint32_t)head, memory_order_relaxed);
 		new_head = (head & ~(JD_TIMER_POP - 1)) | (first->number + 1);
 		/* order: (TCE3) release - we are done with the cells; pairs with (TCE4), (TCE5). */
 	} while (!atomic_compare_exchange_weak_explicit(
@@ -141,7 +170,7 @@ static struct jd_timer_cell *carve_foreign(struct jd_timer_cells *cells)
 		if (!more)
 			break;
 		if (last)
-			atomic_store_explicit(&last->next_free, more->number + 1,
+			atomic_store_explicit(&last->node._state, more->number + 1,
 					      memory_order_relaxed);
 		else
 			second = more;
@@ -161,7 +190,7 @@ static struct jd_timer_cell *take_foreign(struct jd_timer_cells *cells)
 
 	while ((uint32_t)head) {
 		struct jd_timer_cell *cell = jd_timer_cells_at(cells, (uint32_t)head - 1);
-		uint32_t next = atomic_load_explicit(&cell->next_free, memory_order_relaxed);
+		uint32_t next = atomic_load_explicit(&cell->node._state, memory_order_relaxed);
 		uint64_t new_head = ((head + JD_TIMER_POP) & ~(JD_TIMER_POP - 1)) | next;
 
 		/* order: (TCE5) acq_rel - as (TCE4), passed on; pairs with (TCE3), (TCE4). */
@@ -182,22 +211,21 @@ struct jd_timer_cell *jd_timer_cells_take(struct jd_timer_cells *cells)
 
 void jd_timer_cells_give(struct jd_timer_cells *cells, struct jd_timer_cell *cell)
 {
-	if (cells->foreign) {
+	if (cells->foreign)
 		push_foreign(cells, cell, cell);
-	} else {
-		cell->next = cells->mine;
-		cells->mine = cell;
-	}
+	else
+		cells->mine[cells->mine_count++] = cell;
 }
 
-void jd_timer_cells_give_list(struct jd_timer_cells *cells, struct jd_timer_cell *first,
-			      struct jd_timer_cell *last)
+void jd_timer_cells_give_list(struct jd_timer_cells *cells, struct jd_timer *first,
+			      struct jd_timer *last)
 {
 	if (!cells->foreign) {
 		return_list(cells, first, last);
 		return;
 	}
-	for (struct jd_timer_cell *c = first; c != last; c = c->next)
-		atomic_store_explicit(&c->next_free, c->next->number + 1, memory_order_relaxed);
-	push_foreign(cells, first, last);
+	for (struct jd_timer *t = first; t != last; t = t->_next)
+		atomic_store_explicit(&t->_state, jd_timer_cell_of(t->_next)->number + 1,
+				      memory_order_relaxed);
+	push_foreign(cells, jd_timer_cell_of(first), jd_timer_cell_of(last));
 }

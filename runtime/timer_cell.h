@@ -12,9 +12,11 @@
  * Cells are never given back to the allocator before the end of the scheduler. So a cancel that
  * comes late looks at a cell that is free, or armed for another timer, and loses by the compare.
  *
- * There are two pools a driver, of equal make. A cell goes back to the pool it came from.
- *  - own: taken by the worker without a read-modify-write, from a private list, then from the list
- *    of those that others have returned (taken whole), then fresh.
+ * There are two pools a driver. A cell goes back to the pool it came from.
+ *  - own: taken by the worker without a read-modify-write, from a private stack, then from the list
+ *    of those that others have returned (taken whole), then fresh. The stack is an array, so that
+ *    the cells to be taken next can be fetched ahead: after a million timers every one is a cache
+ *    miss.
  *  - foreign: taken by any thread, from a stack whose head carries a count of its pops, so that a
  *    compare does not mistake a head that left and came back (the ABA problem; R. K. Treiber,
  *    "Systems Programming: Coping with Parallelism", 1986). Only fresh ones take a lock.
@@ -24,43 +26,50 @@
 #include "platform/atomic.h"
 #include "platform/compiler.h"
 
-struct jd_timer_driver;
-
 enum {
 	JD_TIMER_CHUNKS = 24, /* each twice the one before */
+	JD_TIMER_CELL_BYTES = 64,
 };
 
 /*
- * Access: A any thread, atomic; T who holds the driver's token; P whoever arms it, before it is
- * published, then T; I immutable.
+ * One line of cache. The wheel knows it as a struct jd_timer, and what the wheel leaves alone of
+ * that is ours:
+ *   _cell    A: the claim: the armed timer; NULL: fired, cancelled or free
+ *   _next    the inbox, the homeless, free lists, while it is not in the wheel
+ *   _owner   the list of requests to unlink
+ *   _state   A: the stack of free foreign cells: number + 1
+ * Access: A any thread, atomic; P whoever arms it, before it is published, then who holds the
+ * driver's token; I immutable. The links: whoever has the list.
  */
 struct jd_timer_cell {
-	_Atomic(uintptr_t) claim;          /* A: the armed timer; 0: fired, cancelled or free */
-	struct jd_timer node;              /* P: what the wheel holds */
-	struct jd_timer_cell *next;        /* P: inbox, homeless, own free lists */
-	struct jd_timer_cell *next_unlink; /* who cancelled, then T */
-	struct jd_timer_driver *home;      /* I */
-	uint32_t number;                   /* I: in its pool */
-	_Atomic(uint32_t) next_free;       /* A: foreign free stack: number + 1 */
-	uint8_t slack_bits;                /* P: log2 of its slack */
-	bool relative;                     /* P: node._deadline_ns is a delay as yet */
-	bool foreign;                      /* I: which pool */
+	alignas(JD_TIMER_CELL_BYTES) struct jd_timer node; /* P, but for the above */
+	uint32_t number;                                   /* I: in its pool */
+	uint8_t slack_bits;                                /* P: log2 of its slack */
+	bool relative; /* P: node._deadline_ns is a delay as yet */
+	bool foreign;  /* I: which pool */
 };
 
+static inline struct jd_timer_cell *jd_timer_cell_of(struct jd_timer *node)
+{
+	return node ? jd_container_of(node, struct jd_timer_cell, node) : NULL;
+}
+
 struct jd_timer_cells {
-	const struct jd_allocator *allocator;         /* I */
-	struct jd_timer_driver *home;                 /* I */
-	bool foreign;                                 /* I */
-	struct jd_lock lock;                          /* of carved, in the foreign one */
-	uint32_t carved;                              /* L or owner: ever taken */
-	struct jd_timer_cell *mine;                   /* owner: private list */
-	_Atomic(struct jd_timer_cell *) returned;     /* A: for the owner */
-	_Atomic(uint64_t) stack;                      /* A: pops << 32 | number + 1 */
+	const struct jd_allocator *allocator; /* I */
+	bool foreign;                         /* I */
+	struct jd_lock lock;                  /* of carved, in the foreign one */
+	uint32_t carved;                      /* L or owner: ever taken */
+	uint32_t mine_count;                  /* owner */
+	uint32_t mine_capacity;               /* owner: not less than all cells */
+	struct jd_timer_cell **mine;          /* owner: private stack */
+	struct jd_timer_cell *taken;          /* owner: a list that was returned, by _next */
+	_Atomic(struct jd_timer *) returned;  /* A: for the owner, by _next */
+	_Atomic(uint64_t) stack;              /* A: pops << 32 | number + 1 */
 	struct jd_timer_cell *chunk[JD_TIMER_CHUNKS]; /* of who carves; then I */
 };
 
 void jd_timer_cells_init(struct jd_timer_cells *cells, const struct jd_allocator *allocator,
-			 struct jd_timer_driver *home, bool foreign);
+			 bool foreign);
 void jd_timer_cells_fini(struct jd_timer_cells *cells);
 
 /* The next take will need memory, as far as one can see. */
@@ -68,18 +77,19 @@ static inline bool jd_timer_cells_dry(const struct jd_timer_cells *cells)
 {
 	if (cells->foreign)
 		return !(uint32_t)atomic_load_explicit(&cells->stack, memory_order_relaxed);
-	return !cells->mine && !atomic_load_explicit(&cells->returned, memory_order_relaxed);
+	return !cells->mine_count && !cells->taken &&
+	       !atomic_load_explicit(&cells->returned, memory_order_relaxed);
 }
 
 /* By the owner of an own pool, by any thread from a foreign one. NULL: no memory. */
 struct jd_timer_cell *jd_timer_cells_take(struct jd_timer_cells *cells);
 
-/* One that was just taken and not published, or by the owner. */
+/* By the owner, or to a foreign pool. */
 void jd_timer_cells_give(struct jd_timer_cells *cells, struct jd_timer_cell *cell);
 
-/* A list by next, from first to last, from any thread. */
-void jd_timer_cells_give_list(struct jd_timer_cells *cells, struct jd_timer_cell *first,
-			      struct jd_timer_cell *last);
+/* A list by _next, from first to last, from any thread. */
+void jd_timer_cells_give_list(struct jd_timer_cells *cells, struct jd_timer *first,
+			      struct jd_timer *last);
 
 /* How many were ever taken, and number i of them. Any thread for foreign cells, else the owner. */
 uint32_t jd_timer_cells_count(struct jd_timer_cells *cells);

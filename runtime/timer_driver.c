@@ -6,11 +6,6 @@
 
 #include "platform/platform.h"
 
-static struct jd_timer_cell *cell_of(struct jd_timer *node)
-{
-	return jd_container_of(node, struct jd_timer_cell, node);
-}
-
 void jd_timer_driver_init(struct jd_timer_driver *driver, const struct jd_allocator *allocator,
 			  uint64_t now_ns)
 {
@@ -27,8 +22,8 @@ void jd_timer_driver_init(struct jd_timer_driver *driver, const struct jd_alloca
 	driver->homeless = NULL;
 	driver->freed[0] = driver->freed[1] = NULL;
 	driver->closed = false;
-	jd_timer_cells_init(&driver->own, allocator, driver, false);
-	jd_timer_cells_init(&driver->foreign, allocator, driver, true);
+	jd_timer_cells_init(&driver->own, allocator, false);
+	jd_timer_cells_init(&driver->foreign, allocator, true);
 	jd_wheel_init(&driver->wheel, allocator, now_ns, JD_TIMER_WHEEL_SHIFT);
 }
 
@@ -39,13 +34,16 @@ void jd_timer_driver_fini(struct jd_timer_driver *driver)
 	jd_wheel_fini(&driver->wheel);
 }
 
-static bool take_token(struct jd_timer_driver *driver)
+static bool take_token(struct jd_timer_driver *driver, bool owner)
 {
 	uint32_t free_word = 0;
 
 	/* order: (TD12) acquire - what the last holder did; pairs with (TD13). */
-	return atomic_compare_exchange_strong_explicit(&driver->token, &free_word, 1,
-						       memory_order_acquire, memory_order_relaxed);
+	if (!atomic_compare_exchange_strong_explicit(&driver->token, &free_word, 1,
+						     memory_order_acquire, memory_order_relaxed))
+		return false;
+	driver->held_by_owner = owner;
+	return true;
 }
 
 static void release_token(struct jd_timer_driver *driver)
@@ -59,12 +57,13 @@ static void release_token(struct jd_timer_driver *driver)
 /* For fire and close: the runnable of the timer, which is the caller's to enter; NULL: lost. */
 static struct jd_runnable *claim(struct jd_timer_cell *cell)
 {
-	uintptr_t armed = atomic_load_explicit(&cell->claim, memory_order_relaxed);
-	struct jd_timer *timer = (struct jd_timer *)armed;
+	void *armed = atomic_load_explicit(&cell->node._cell, memory_order_relaxed);
+	struct jd_timer *timer = armed;
 
 	/* order: (TD3) acquire - the timer as it was armed; pairs with (TD14). */
-	if (!armed || !atomic_compare_exchange_strong_explicit(
-			      &cell->claim, &armed, 0, memory_order_acquire, memory_order_relaxed))
+	if (!armed ||
+	    !atomic_compare_exchange_strong_explicit(&cell->node._cell, &armed, NULL,
+						     memory_order_acquire, memory_order_relaxed))
 		return NULL;
 	struct jd_runnable *runnable = timer->_runnable;
 
@@ -75,11 +74,11 @@ static struct jd_runnable *claim(struct jd_timer_cell *cell)
 /* For the user's side. The timer is the caller's again. */
 static bool win_back(struct jd_timer_cell *cell, struct jd_timer *timer)
 {
-	uintptr_t armed = (uintptr_t)timer;
+	void *armed = timer;
 
 	/* order: (TD4) acquire - after an arming that stored _cell, so do we; pairs with (TD14). */
-	if (!atomic_compare_exchange_strong_explicit(&cell->claim, &armed, 0, memory_order_acquire,
-						     memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(&cell->node._cell, &armed, NULL,
+						     memory_order_acquire, memory_order_relaxed))
 		return false;
 	atomic_store_explicit(&timer->_cell, NULL, memory_order_relaxed);
 	return true;
@@ -150,16 +149,20 @@ static void ring_push(struct jd_timer_driver *driver, uintptr_t entry)
 	atomic_store_explicit(&driver->tail, tail + 1, memory_order_release);
 }
 
-static struct jd_timer_cell *const inbox_closed = (struct jd_timer_cell *)1;
-
-static bool inbox_push(struct jd_timer_driver *driver, struct jd_timer_cell *cell, uint64_t about)
+/* What stands in the inbox when it is closed: the address of no cell. */
+static struct jd_timer *inbox_closed(struct jd_timer_driver *driver)
 {
-	struct jd_timer_cell *first = atomic_load_explicit(&driver->inbox, memory_order_relaxed);
+	return (struct jd_timer *)(void *)driver;
+}
+
+static bool inbox_push(struct jd_timer_driver *driver, struct jd_timer *cell, uint64_t about)
+{
+	struct jd_timer *first = atomic_load_explicit(&driver->inbox, memory_order_relaxed);
 
 	do {
-		if (first == inbox_closed)
+		if (first == inbox_closed(driver))
 			return false;
-		cell->next = first;
+		cell->_next = first;
 		/*
 		 * order: (TD7) acq_rel - the cell; and our number comes after the holder's reset if
 		 * we come after its taking; pairs with (TD8).
@@ -175,32 +178,26 @@ static bool inbox_push(struct jd_timer_driver *driver, struct jd_timer_cell *cel
 	return true;
 }
 
-static void unlinks_push(struct jd_timer_cell *cell)
+static void unlinks_push(struct jd_timer_driver *home, struct jd_timer *cell)
 {
-	struct jd_timer_driver *home = cell->home;
+	struct jd_timer *first = atomic_load_explicit(&home->unlinks, memory_order_relaxed);
 
-	cell->next_unlink = atomic_load_explicit(&home->unlinks, memory_order_relaxed);
-	/* order: (TD17) release - the claim was won, after the arming; pairs with (TD6). */
-	while (!atomic_compare_exchange_weak_explicit(&home->unlinks, &cell->next_unlink, cell,
-						      memory_order_release, memory_order_relaxed))
-		;
-}
-
-static struct jd_timer_cells *pool_of(struct jd_timer_cell *cell)
-{
-	return cell->foreign ? &cell->home->foreign : &cell->home->own;
+	do {
+		cell->_owner = first;
+		/* order: (TD17) release - the claim was won, after the arming; pairs with (TD6). */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&home->unlinks, &first, cell, memory_order_release, memory_order_relaxed));
 }
 
 static jd_status arm_foreign(struct jd_timer_driver *driver, struct jd_timer *timer,
 			     struct jd_timer_cell *cell, uint64_t about)
 {
-	/* The driver's number while the cell is not in yet: later, it counts itself. */
-	if (JD_LIKELY(inbox_push(driver, cell, about)))
+	if (JD_LIKELY(inbox_push(driver, &cell->node, about)))
 		return JD_OK;
 	/* Shutdown may have won already: then the runnable was cancelled, and that was that. */
 	if (!win_back(cell, timer))
 		return JD_OK;
-	jd_timer_cells_give(pool_of(cell), cell);
+	jd_timer_cells_give(cell->foreign ? &driver->foreign : &driver->own, cell);
 	return JD_ECLOSED;
 }
 
@@ -242,10 +239,11 @@ jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct
 	cell->slack_bits = when->slack_bits;
 	cell->relative = when->relative;
 	timer->_runnable = runnable;
+	timer->_owner = driver;
 	/* order: (TD19) release - the cell as it was made; pairs with (TD20). */
 	atomic_store_explicit(&timer->_cell, cell, memory_order_release);
 	/* order: (TD14) release - the timer as it was armed; pairs with (TD3), (TD4). */
-	atomic_store_explicit(&cell->claim, (uintptr_t)timer, memory_order_release);
+	atomic_store_explicit(&cell->node._cell, timer, memory_order_release);
 	if (owner && ring_has_room(driver))
 		arm_own(driver, cell, when->about_ns);
 	else
@@ -261,12 +259,14 @@ jd_status jd_timer_cancel(struct jd_timer_driver *self, struct jd_timer *timer)
 
 	if (!cell || !win_back(cell, timer))
 		return JD_EALREADY;
-	if (self && cell->home == self && ring_has_room(self)) {
-		if (!jd_timer_driver_pending(self))
-			atomic_store_explicit(&self->ring_next, JD_NEVER, memory_order_relaxed);
-		ring_push(self, (uintptr_t)cell | 1);
+	struct jd_timer_driver *home = timer->_owner;
+
+	if (self == home && ring_has_room(home)) {
+		if (!jd_timer_driver_pending(home))
+			atomic_store_explicit(&home->ring_next, JD_NEVER, memory_order_relaxed);
+		ring_push(home, (uintptr_t)cell | 1);
 	} else {
-		unlinks_push(cell);
+		unlinks_push(home, &cell->node);
 	}
 	return JD_OK;
 }
@@ -277,46 +277,46 @@ static void free_cell(struct jd_timer_driver *driver, struct jd_timer_cell *cell
 {
 	unsigned which = cell->foreign;
 
+	if (!which && driver->held_by_owner) {
+		jd_timer_cells_give(&driver->own, cell);
+		return;
+	}
 	if (!driver->freed[which])
-		driver->freed_last[which] = cell;
-	cell->next = driver->freed[which];
-	driver->freed[which] = cell;
+		driver->freed_last[which] = &cell->node;
+	cell->node._next = driver->freed[which];
+	driver->freed[which] = &cell->node;
 }
 
-static void give_back(struct jd_timer_driver *driver, bool owner)
+static void give_back(struct jd_timer_driver *driver)
 {
 	for (unsigned which = 0; which < 2; which++) {
-		struct jd_timer_cell *first = driver->freed[which];
-		struct jd_timer_cells *cells = which ? &driver->foreign : &driver->own;
+		struct jd_timer *first = driver->freed[which];
 
-		if (!first)
-			continue;
 		driver->freed[which] = NULL;
-		if (owner && !which) {
-			driver->freed_last[which]->next = cells->mine;
-			cells->mine = first;
-		} else {
-			jd_timer_cells_give_list(cells, first, driver->freed_last[which]);
-		}
+		if (first)
+			jd_timer_cells_give_list(which ? &driver->foreign : &driver->own, first,
+						 driver->freed_last[which]);
 	}
 }
 
 static bool is_armed(struct jd_timer_cell *cell)
 {
-	return atomic_load_explicit(&cell->claim, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&cell->node._cell, memory_order_relaxed) != NULL;
 }
 
 /* A cell enters the wheel, unless it was cancelled: then its request to unlink will free it. */
 static void insert(struct jd_timer_driver *driver, struct jd_timer_cell *cell)
 {
+	struct jd_timer *node = &cell->node;
+
 	if (!is_armed(cell))
 		return;
 	/* The slack is used up already; the wheel keeps timers apart that need it to the ns. */
-	if (jd_wheel_insert(&driver->wheel, &cell->node, cell->node._deadline_ns,
+	if (jd_wheel_insert(&driver->wheel, node, node->_deadline_ns,
 			    (UINT64_C(1) << cell->slack_bits) - 1) == JD_OK)
 		return;
-	cell->next = driver->homeless;
-	driver->homeless = cell;
+	node->_next = driver->homeless;
+	driver->homeless = node;
 }
 
 /* The same for one that comes in. */
@@ -339,12 +339,12 @@ static void unlink_cell(struct jd_timer_driver *driver, struct jd_timer_cell *ce
 
 static void house_the_homeless(struct jd_timer_driver *driver)
 {
-	struct jd_timer_cell *cell = driver->homeless, *next;
+	struct jd_timer *node = driver->homeless, *next;
 
 	driver->homeless = NULL;
-	for (; cell; cell = next) {
-		next = cell->next;
-		insert(driver, cell);
+	for (; node; node = next) {
+		next = node->_next;
+		insert(driver, jd_timer_cell_of(node));
 	}
 }
 
@@ -358,7 +358,7 @@ static void lower_wheel_next(struct jd_timer_driver *driver, uint64_t next)
  * If it resets the number, it must take by a read-modify-write: a push that it does not see then
  * comes after that, and its number after the reset.
  */
-static struct jd_timer_cell *take_inbox(struct jd_timer_driver *driver)
+static struct jd_timer *take_inbox(struct jd_timer_driver *driver)
 {
 	uint64_t next = atomic_load_explicit(&driver->inbox_next, memory_order_relaxed);
 
@@ -393,9 +393,9 @@ static void empty_ring(struct jd_timer_driver *driver, uint32_t head, uint32_t t
  * Puts all that has come into the wheel. Returns a reading of the clock that is later than what
  * has come in: now_ns if the caller is the owner, alone with its ring.
  */
-static uint64_t take_in(struct jd_timer_driver *driver, bool owner, uint64_t now_ns)
+static uint64_t take_in(struct jd_timer_driver *driver, uint64_t now_ns)
 {
-	struct jd_timer_cell *unlinks = NULL, *next, *inbox;
+	struct jd_timer *unlinks = NULL, *next, *inbox;
 
 	if (atomic_load_explicit(&driver->unlinks, memory_order_relaxed))
 		/* order: (TD6) acquire - claims won, and what came before; pairs with (TD17). */
@@ -408,59 +408,59 @@ static uint64_t take_in(struct jd_timer_driver *driver, bool owner, uint64_t now
 		lower_wheel_next(driver,
 				 atomic_load_explicit(&driver->ring_next, memory_order_relaxed));
 	inbox = take_inbox(driver);
-	if (inbox || (tail != head && !owner))
+	if (inbox || (tail != head && !driver->held_by_owner))
 		now_ns = jd_clock_now();
-	if (JD_UNLIKELY(driver->homeless))
+	if (JD_UNLIKELY(driver->homeless != NULL))
 		house_the_homeless(driver);
 	for (; inbox; inbox = next) {
-		next = inbox->next;
-		enter(driver, inbox, now_ns);
+		next = inbox->_next;
+		enter(driver, jd_timer_cell_of(inbox), now_ns);
 	}
 	if (tail != head)
 		empty_ring(driver, head, tail, now_ns);
 	for (; unlinks; unlinks = next) {
-		next = unlinks->next_unlink;
-		unlink_cell(driver, unlinks);
+		next = unlinks->_owner;
+		unlink_cell(driver, jd_timer_cell_of(unlinks));
 	}
 	return now_ns;
 }
 
 /* The last thing a holder does: says until when nobody need look. */
-static void leave(struct jd_timer_driver *driver, bool owner)
+static void leave(struct jd_timer_driver *driver)
 {
 	uint64_t next = jd_wheel_next_deadline(&driver->wheel);
 
-	for (struct jd_timer_cell *c = driver->homeless; JD_UNLIKELY(c); c = c->next)
-		if (c->node._deadline_ns < next)
-			next = c->node._deadline_ns;
+	for (struct jd_timer *t = driver->homeless; JD_UNLIKELY(t != NULL); t = t->_next)
+		if (t->_deadline_ns < next)
+			next = t->_deadline_ns;
 	atomic_store_explicit(&driver->wheel_next, next, memory_order_relaxed);
-	give_back(driver, owner);
+	give_back(driver);
 	release_token(driver);
 }
 
 /* What has come in is seen to, nothing fires. False: somebody else holds the token. */
 static bool settle(struct jd_timer_driver *driver, bool owner)
 {
-	if (!take_token(driver))
+	if (!take_token(driver, owner))
 		return false;
-	take_in(driver, owner, jd_clock_now());
-	leave(driver, owner);
+	take_in(driver, jd_clock_now());
+	leave(driver);
 	return true;
 }
 
 /* --- Firing ---------------------------------------------------------------------------------- */
 
-static struct jd_timer_cell *pop_homeless(struct jd_timer_driver *driver, uint64_t now_ns)
+static struct jd_timer *pop_homeless(struct jd_timer_driver *driver, uint64_t now_ns)
 {
-	struct jd_timer_cell **link = &driver->homeless;
+	struct jd_timer **link = &driver->homeless;
 
-	while (*link && (*link)->node._deadline_ns > now_ns)
-		link = &(*link)->next;
-	struct jd_timer_cell *cell = *link;
+	while (*link && (*link)->_deadline_ns > now_ns)
+		link = &(*link)->_next;
+	struct jd_timer *node = *link;
 
-	if (cell)
-		*link = cell->next;
-	return cell;
+	if (node)
+		*link = node->_next;
+	return node;
 }
 
 /* Due cells, out of the wheel but not claimed: a cancel may still win them. */
@@ -471,15 +471,13 @@ static unsigned pop_some(struct jd_timer_driver *driver, uint64_t now_ns,
 
 	while (n < max) {
 		struct jd_timer *node = jd_wheel_pop(&driver->wheel, now_ns);
-		struct jd_timer_cell *cell = node ? cell_of(node)
-						  : (JD_UNLIKELY(driver->homeless)
-							     ? pop_homeless(driver, now_ns)
-							     : NULL);
 
-		if (!cell)
+		if (!node && JD_UNLIKELY(driver->homeless != NULL))
+			node = pop_homeless(driver, now_ns);
+		if (!node)
 			break;
-		JD_PREFETCH((void *)atomic_load_explicit(&cell->claim, memory_order_relaxed));
-		cells[n++] = cell;
+		JD_PREFETCH(atomic_load_explicit(&node->_cell, memory_order_relaxed));
+		cells[n++] = jd_timer_cell_of(node);
 	}
 	return n;
 }
@@ -490,9 +488,9 @@ bool jd_timer_driver_fire(struct jd_timer_driver *driver, bool owner, uint64_t n
 	struct jd_timer_cell *cells[JD_TIMER_AHEAD];
 	unsigned fired = 0, n;
 
-	if (!take_token(driver))
+	if (!take_token(driver, owner))
 		return false;
-	now_ns = take_in(driver, owner, now_ns);
+	now_ns = take_in(driver, now_ns);
 	do {
 		n = pop_some(driver, now_ns, cells, JD_TIMER_AHEAD);
 		for (unsigned i = 0; i < n; i++) {
@@ -506,7 +504,7 @@ bool jd_timer_driver_fire(struct jd_timer_driver *driver, bool owner, uint64_t n
 		}
 		fired += n;
 	} while (n == JD_TIMER_AHEAD && fired < JD_TIMER_BATCH);
-	leave(driver, owner);
+	leave(driver);
 	return true;
 }
 
@@ -516,12 +514,13 @@ struct jd_runnable *jd_timer_driver_close(struct jd_timer_driver *driver)
 {
 	if (!driver->closed) {
 		/* Somebody who arms may still hold it, to make cells free. */
-		while (!take_token(driver))
+		while (!take_token(driver, false))
 			jd_thread_yield();
 		driver->closed = true;
 		driver->closing[0] = driver->closing[1] = 0;
 		/* order: (TD18) acquire - what came in before the end; pairs with (TD7). */
-		(void)atomic_exchange_explicit(&driver->inbox, inbox_closed, memory_order_acquire);
+		(void)atomic_exchange_explicit(&driver->inbox, inbox_closed(driver),
+					       memory_order_acquire);
 	}
 	for (unsigned which = 0; which < 2; which++) {
 		struct jd_timer_cells *cells = which ? &driver->foreign : &driver->own;

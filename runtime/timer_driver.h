@@ -20,7 +20,7 @@
  * No call here blocks or spins. An owner whose ring is full empties it itself, or, if the token
  * is taken, uses the inbox.
  *
- * The claim. The word `claim` of a cell (timer_cell.h) is the timer from before the cell is
+ * The claim. The word _cell of a cell (timer_cell.h) is the timer from before the cell is
  * published until somebody wins:
  *   fire    the holder of the token:   CAS claim: timer -> 0  (TD3); then enters its runnable
  *   cancel  any thread:                CAS claim: timer -> 0  (TD4); then says JD_OK
@@ -92,17 +92,18 @@ struct jd_timer_driver {
 	struct jd_timer_cells own;
 	uintptr_t ring[JD_TIMER_RING]; /* O writes, T reads: a cell, + 1 to unlink it */
 
-	JD_CACHE_ALIGNED _Atomic(struct jd_timer_cell *) inbox; /* A */
-	_Atomic(struct jd_timer_cell *) unlinks;                /* A */
-	_Atomic(uint64_t) inbox_next;                           /* A */
+	JD_CACHE_ALIGNED _Atomic(struct jd_timer *) inbox; /* A: cells, by _next */
+	_Atomic(struct jd_timer *) unlinks;                /* A: cells, by _owner */
+	_Atomic(uint64_t) inbox_next;                      /* A */
 	struct jd_timer_cells foreign;
 
 	JD_CACHE_ALIGNED _Atomic(uint32_t) token; /* A: 1 while held */
 	_Atomic(uint32_t) head;                   /* T writes: of the ring */
 	_Atomic(uint64_t) wheel_next;             /* T writes */
-	struct jd_timer_cell *homeless;           /* T: the wheel had no memory for them */
-	struct jd_timer_cell *freed[2];           /* T: last first; own and foreign ones */
-	struct jd_timer_cell *freed_last[2];      /* T */
+	bool held_by_owner;                       /* T */
+	struct jd_timer *homeless;                /* T: the wheel had no memory for them */
+	struct jd_timer *freed[2];                /* T: last first; own and foreign ones */
+	struct jd_timer *freed_last[2];           /* T */
 	uint32_t closing[2];                      /* of who closes: cells looked at */
 	bool closed;                              /* of who closes */
 	struct jd_wheel wheel;                    /* T */

@@ -414,9 +414,12 @@ static const struct {
 	const struct model_program *program;
 	struct model_mutation bug;
 } bugs[] = {
-	{&three_way, {"fire claims in two steps", "claim", "cas", "&cell->claim", MODEL_SPLIT, 0}},
-	{&three_way, {"cancel in two steps", "win_back", "cas", "&cell->claim", MODEL_SPLIT, 0}},
-	{&shutdown, {"close claims relaxed", "claim", "cas", "&cell->claim", MODEL_ORDER, RLX}},
+	{&three_way,
+	 {"fire claims in two steps", "claim", "cas", "&cell->node._cell", MODEL_SPLIT, 0}},
+	{&three_way,
+	 {"cancel in two steps", "win_back", "cas", "&cell->node._cell", MODEL_SPLIT, 0}},
+	{&shutdown,
+	 {"close claims relaxed", "claim", "cas", "&cell->node._cell", MODEL_ORDER, RLX}},
 	{&three_way, {"token in two steps", "take_token", "cas", "&driver->token", MODEL_SPLIT, 0}},
 	{&two_takers, {"token relaxed", "take_token", "cas", "&driver->token", MODEL_ORDER, RLX}},
 	{&two_takers,
