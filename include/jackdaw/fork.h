@@ -94,6 +94,7 @@ typedef void jd_fork_fn(struct jd_fork_frame *frame, struct jd_fork_point fork);
 struct jd_fork_frame {
 	jd_fork_fn *_run;
 	JD_ATOMIC(uintptr_t) _state; /* see runtime/fork_host.h */
+	uint64_t _at;                /* its slot, if it was forked through the thread */
 };
 
 enum {
@@ -223,6 +224,8 @@ static inline void jd_fork_here(struct jd_fork_frame *frame, jd_fork_fn *run)
 	struct jd_fork_point *here = JD_FORK_THREAD_;
 	struct jd_fork_point fork = {here->_stack, here->_top};
 
+	/* The join finds it here sooner: it need not wait for what all between has stored there. */
+	frame->_at = fork._top;
 	here->_top = fork._top + 1;
 	(void)jd_fork(fork, frame, run);
 }
@@ -231,7 +234,7 @@ static inline void jd_fork_here(struct jd_fork_frame *frame, jd_fork_fn *run)
 static inline bool jd_join_here(struct jd_fork_frame *frame)
 {
 	struct jd_fork_point *here = JD_FORK_THREAD_;
-	struct jd_fork_point fork = {here->_stack, here->_top - 1};
+	struct jd_fork_point fork = {here->_stack, frame->_at};
 
 	here->_top = fork._top;
 	return jd_join(fork, frame);
