@@ -11,7 +11,7 @@ enum {
 	FRAME_SLEEPER = 2, /* added to the address of the thief's stack */
 };
 
-/* The public word: tail, split, and above them how often frames were published. */
+/* The public word: tail, split, and above them how often frames were published, which wraps. */
 enum {
 	INDEX_BITS = 17,
 };
@@ -19,6 +19,7 @@ enum {
 #define INDEX_MASK ((UINT64_C(1) << INDEX_BITS) - 1)
 #define ONE_SPLIT (UINT64_C(1) << INDEX_BITS)
 #define ONE_TIME (UINT64_C(1) << 2 * INDEX_BITS)
+#define WORD_MASK (UINT64_MAX >> (64 - 2 * INDEX_BITS - JD_FORK_COUNT_BITS))
 
 _Static_assert(JD_FORK_SLOTS <= INDEX_MASK, "all indices of a stack fit the public word");
 
@@ -78,7 +79,7 @@ static bool is_with(const struct jd_fork_frame *frame, const struct jd_fork_stac
 static struct jd_fork_frame *claim(struct jd_fork_stack *victim, struct jd_fork_stack *thief,
 				   const struct jd_fork_frame *below)
 {
-	/* order: (F10) acquire - the victim's frames that ended before; pairs with (F2). */
+	/* order: (F10) acquire - as (F1); and what the victim ended before; pairs with (F2). */
 	uint64_t public = atomic_load_explicit(&victim->_public, memory_order_acquire);
 
 	do {
@@ -95,7 +96,7 @@ static struct jd_fork_frame *claim(struct jd_fork_stack *victim, struct jd_fork_
 		if (below && !is_with(below, victim))
 			return NULL;
 	}
-	/* order: (F1) acquire - the slots and frames that were published; pairs with (F2), (F3). */
+	/* order: (F1) acquire - the slots and frames that were published; pairs with (F2). */
 	while (!atomic_compare_exchange_weak_explicit(&victim->_public, &public, public + 1,
 						      memory_order_acquire, memory_order_acquire));
 	struct jd_fork_frame *frame =
@@ -211,7 +212,8 @@ static void publish(struct jd_fork_stack *stack, uint64_t top)
 		atomic_store_explicit(&frame->_state, FRAME_FORKED, memory_order_relaxed);
 	}
 	/* order: (F2) release - the slots and frames up to the new split; pairs with (F1). */
-	while (!atomic_compare_exchange_weak_explicit(&stack->_public, &public, public + change,
+	while (!atomic_compare_exchange_weak_explicit(&stack->_public, &public,
+						      (public + change) & WORD_MASK,
 						      memory_order_release, memory_order_relaxed))
 		;
 	stack->_split += give;
@@ -287,10 +289,10 @@ bool jd_join_slow(struct jd_fork_stack *stack, uint64_t top)
 	while (tail_of(public) <= at) {
 		uint32_t tail = tail_of(public), split = tail + (at - tail) / 2;
 
-		/* order: (F3) acq_rel - hands on what (F2) released; pairs with (F1). */
+		/* A read-modify-write: who claims what is left still sees what (F2) released. */
 		if (!atomic_compare_exchange_weak_explicit(
 			    &stack->_public, &public, with_range(public, tail, split),
-			    memory_order_acq_rel, memory_order_relaxed))
+			    memory_order_relaxed, memory_order_relaxed))
 			continue;
 		stack->_split = split;
 		return true;

@@ -150,8 +150,15 @@
 /* Frames open at once on a stack that others can take part in; 8 bytes each, touched when used. */
 #define JD_FORK_SLOTS 65536
 
-/* Frames made public at once, at most; each costs a ns or a cache miss. */
+/* Frames made public at once, at most; each costs a ns or a cache miss. Few in model tests. */
+#ifndef JD_FORK_GIVE
 #define JD_FORK_GIVE 256
+#endif
+
+/* Bits of the count of publications, at most 30: how long a helper may stop, see fork_host.h. */
+#ifndef JD_FORK_COUNT_BITS
+#define JD_FORK_COUNT_BITS 30
+#endif
 
 /* Regions open at once outside of workers that others can take part in; more run serially. */
 #define JD_FORK_GUESTS 64
@@ -159,8 +166,10 @@
 /* The same on a test scheduler, where only nested regions need more than one. */
 #define JD_TEST_FORK_STACKS 16
 
-/* Looks at the thief before a join sleeps, each about 30 ns. */
+/* Looks at the thief before a join sleeps, each about 30 ns. None in model tests. */
+#ifndef JD_JOIN_SPINS
 #define JD_JOIN_SPINS 500
+#endif
 
 /* Then it looks again after so long, ns, because the thief may have forked something meanwhile. */
 #define JD_JOIN_SLEEP_NS (100 * JD_US)

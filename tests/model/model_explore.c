@@ -27,11 +27,11 @@ enum state {
 struct thread {
 	ucontext_t context;
 	enum state state;
-	const void *word; /* BLOCKED: what it waits on */
-	uint64_t others;  /* YIELDED: stores of others when it yielded */
-	uint64_t stores;  /* its own */
-	void *local;      /* the program's thread-local variable while others run */
-	bool stale;       /* a load since its last yield was not of the newest value */
+	const void *word;                 /* BLOCKED: what it waits on */
+	uint64_t others;                  /* YIELDED: stores of others when it yielded */
+	uint64_t stores;                  /* its own */
+	unsigned char local[MODEL_LOCAL]; /* the program's variable while others run */
+	bool stale; /* a load since its last yield was not of the newest value */
 	unsigned char *stack;
 };
 
@@ -42,7 +42,8 @@ static struct {
 
 	struct thread threads[MODEL_THREADS + 1]; /* 0 is the explorer itself */
 	unsigned n_threads, self;
-	void **local; /* see model_local, model_quiet */
+	void *local; /* see model_local, model_quiet */
+	size_t local_size;
 	const char *quiet;
 	bool fresh; /* this thread was just chosen: no choice before its next access */
 	uint64_t stores;
@@ -57,9 +58,12 @@ static struct {
 	jmp_buf main;  /* out of a failed setup or finish */
 } x;
 
-void model_local(void **variable)
+void model_local(void *variable, size_t size)
 {
+	if (size > MODEL_LOCAL)
+		model_fail("a thread-local variable of more than %d bytes", MODEL_LOCAL);
 	x.local = variable;
+	x.local_size = size;
 }
 
 void model_quiet(const char *function)
@@ -247,8 +251,8 @@ static void switch_to(unsigned t)
 		return;
 	x.self = t;
 	if (x.local) {
-		x.threads[from].local = *x.local;
-		*x.local = x.threads[t].local;
+		memcpy(x.threads[from].local, x.local, x.local_size);
+		memcpy(x.local, x.threads[t].local, x.local_size);
 	}
 	swapcontext(&x.threads[from].context, &x.threads[t].context);
 }
@@ -398,7 +402,8 @@ static JD_NOINLINE void start_threads(void)
 		thread->state = READY;
 		thread->stores = 0;
 		thread->stale = false;
-		thread->local = NULL;
+		if (x.local)
+			memcpy(thread->local, x.local, x.local_size);
 		model_memory_fork(t);
 	}
 }
@@ -423,7 +428,7 @@ static void execute(void)
 		give_way();
 	}
 	if (x.self && x.local)
-		*x.local = x.threads[0].local; /* a thread failed */
+		memcpy(x.local, x.threads[0].local, x.local_size); /* a thread failed */
 	x.self = 0;
 	if (!x.failed && setjmp(x.main) == 0) {
 		for (unsigned t = 1; t <= x.n_threads; t++)

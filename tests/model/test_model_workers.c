@@ -301,7 +301,7 @@ static const struct jd_runnable_ops job_ops = {.run = job_run, .cancel = job_can
 static void set_up(unsigned outside, unsigned total)
 {
 	memset(&s, 0, sizeof(s));
-	model_local((void **)&jd_pool_self);
+	model_local(&jd_pool_self, sizeof(jd_pool_self));
 	model_quiet("count");
 	s.outside = outside;
 	s.total = total;
