@@ -1,4 +1,4 @@
-/* model_fork.h - included before runtime/fork.c and its test: inline code asks the explorer, too. */
+/* model_fork.h - before runtime/fork.c and its test: inline code asks the explorer, too. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef JD_TESTS_MODEL_MODEL_FORK_H
 #define JD_TESTS_MODEL_MODEL_FORK_H

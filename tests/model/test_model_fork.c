@@ -11,6 +11,7 @@
 
 #include "runtime/fork_host.h"
 #include "tests/model/model.h"
+#include "tests/model/model_fork.h"
 #include "tests/model/model_test.h"
 
 /*
