@@ -15,8 +15,8 @@
  */
 unsigned jd_cpu_allowed(bool process, unsigned *os, unsigned max);
 
-/* Binds the calling thread to one CPU. JD_OK, JD_ENOTSUP. */
-jd_status jd_cpu_pin(unsigned os);
+/* Binds the calling thread to os[0..n), n >= 1, or as many of them as go together with the first. */
+jd_status jd_cpu_pin(const unsigned *os, unsigned n);
 
 /* The CPU the caller runs on, or -1. */
 int jd_cpu_current(void);

@@ -117,6 +117,9 @@ unsigned jd_topology_distance(const struct jd_topology *topology, unsigned i, un
 /* Pins the calling thread to allowed CPU i. JD_ENOTSUP, JD_EINVAL. */
 jd_status jd_topology_pin(const struct jd_topology *topology, unsigned i);
 
+/* Pins it to all allowed CPUs at that distance from CPU i, or nearer. Also JD_ENOMEM. */
+jd_status jd_topology_pin_near(const struct jd_topology *topology, unsigned i, unsigned distance);
+
 /* The allowed CPU the caller runs on now, or -1 when unknown. A hint. */
 int jd_topology_current(const struct jd_topology *topology);
 

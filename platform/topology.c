@@ -148,9 +148,37 @@ jd_status jd_topology_pin(const struct jd_topology *topology, unsigned i)
 		return JD_EINVAL;
 	if (topology->foreign)
 		return JD_ENOTSUP;
-	status = jd_topology_bind(topology, topology->cpu[i].os);
+	status = jd_topology_bind(topology, &topology->cpu[i].os, 1);
 	if (status == JD_OK)
 		self_pinned = true;
+	return status;
+}
+
+jd_status jd_topology_pin_near(const struct jd_topology *topology, unsigned i, unsigned distance)
+{
+	const struct jd_allocator *allocator;
+	unsigned *os, n = 0;
+	size_t bytes;
+	jd_status status;
+
+	if (!topology || i >= topology->cpus)
+		return JD_EINVAL;
+	if (topology->foreign)
+		return JD_ENOTSUP;
+	allocator = topology->allocator;
+	bytes = topology->cpus * sizeof(*os);
+	os = allocator->alloc(allocator->ctx, bytes, alignof(unsigned));
+	if (!os)
+		return JD_ENOMEM;
+	os[n++] = topology->cpu[i].os;
+	for (unsigned j = 0; j < topology->cpus; j++) {
+		if (j != i && jd_topology_distance(topology, i, j) <= distance)
+			os[n++] = topology->cpu[j].os;
+	}
+	status = jd_topology_bind(topology, os, n);
+	if (status == JD_OK)
+		self_pinned = true;
+	allocator->free(allocator->ctx, os, bytes, alignof(unsigned));
 	return status;
 }
 

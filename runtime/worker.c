@@ -13,13 +13,6 @@ static void count(_Atomic(uint64_t) *counter, uint64_t n)
 			      memory_order_relaxed);
 }
 
-/* How far the home of a worker is from a CPU. */
-static unsigned distance_from(const struct jd_workers *all, int cpu, unsigned worker)
-{
-	return jd_topology_distance(all->topology, (unsigned)cpu,
-				    worker % jd_topology_cpus(all->topology));
-}
-
 /* --- Waking --------------------------------------------------------------------------------- */
 
 /* Makes a sleeping worker notified; the caller has claimed a searcher. False: it does not sleep. */
@@ -39,7 +32,8 @@ static bool wake(struct jd_workers *all, unsigned index)
 static bool wake_at(struct jd_workers *all, int cpu, unsigned distance, unsigned keeper)
 {
 	for (unsigned i = 0; i < all->count; i++) {
-		if (i + 1 == keeper || (cpu >= 0 && distance_from(all, cpu, i) != distance))
+		if (i + 1 == keeper ||
+		    (cpu >= 0 && jd_placement_from(all->placement, cpu, i) != distance))
 			continue;
 		if (wake(all, i))
 			return true;
@@ -56,7 +50,7 @@ static bool wake_at(struct jd_workers *all, int cpu, unsigned distance, unsigned
 static bool wake_any(struct jd_workers *all)
 {
 	unsigned keeper = jd_timekeeper_post(&all->timers);
-	int cpu = all->topology ? jd_topology_current(all->topology) : -1;
+	int cpu = jd_placement_here(all->placement);
 
 	for (unsigned d = 0; d <= (cpu >= 0 ? JD_TOPOLOGY_FARTHEST : 0); d++) {
 		if (wake_at(all, cpu, d, keeper))
@@ -174,25 +168,36 @@ static uint64_t next_random(struct jd_worker *w)
 	return w->rng * 0x2545F4914F6CDD1Dull;
 }
 
-/*
- * One look at every other worker, nearest first when pinned, otherwise from a random start. *again
- * tells that somebody had something, which was not to be had.
- */
+/* One look at a worker. *again tells that it had something, which was not to be had. */
+static struct jd_runnable *steal_from(struct jd_worker *w, struct jd_victim *victim, bool *again)
+{
+	struct jd_loot loot = jd_local_steal(&w->all->workers[victim->index].local, &w->local,
+					     JD_WORKER_STEAL_MAX, &victim->seen);
+
+	if (loot.first)
+		count(&w->stats.stolen, loot.moved);
+	else
+		*again |= loot.again;
+	return loot.first;
+}
+
+/* One look at every other worker: the nearest first, those equally far from a random start. */
 static struct jd_runnable *steal(struct jd_worker *w, bool *again)
 {
 	unsigned others = w->all->count - 1;
-	unsigned start = others && !w->all->topology ? (unsigned)(next_random(w) % others) : 0;
 
-	for (unsigned i = 0; i < others; i++) {
-		struct jd_victim *victim = &w->victims[(start + i) % others];
-		struct jd_loot loot = jd_local_steal(&w->all->workers[victim->index].local,
-						     &w->local, JD_WORKER_STEAL_MAX, &victim->seen);
+	for (unsigned first = 0, next; first < others; first = next) {
+		next = w->victims[first].next_class;
 
-		if (loot.first) {
-			count(&w->stats.stolen, loot.moved);
-			return loot.first;
+		unsigned n = next - first, start = n > 1 ? (unsigned)(next_random(w) % n) : 0;
+
+		for (unsigned i = 0; i < n; i++) {
+			struct jd_victim *victim = &w->victims[first + (start + i) % n];
+			struct jd_runnable *r = steal_from(w, victim, again);
+
+			if (r)
+				return r;
 		}
-		*again |= loot.again;
 	}
 	return NULL;
 }
@@ -465,11 +470,8 @@ static void drive(struct jd_runnable *job, struct jd_worker *unused)
 
 	(void)unused;
 	self->worker = w;
-	if (all->topology) {
-		/* Best effort: a set of CPUs can shrink at any time. */
-		jd_topology_pin(all->topology, w->index % jd_topology_cpus(all->topology));
-		self->leave = true;
-	}
+	if (jd_placement_bind(all->placement, w->index))
+		self->leave = true; /* no other job should be confined to these CPUs */
 	struct jd_fork_region region;
 
 	w->fork = jd_fork_host_enter(&all->forks, &region);
@@ -590,23 +592,22 @@ struct jd_runnable *jd_workers_rest(struct jd_workers *all)
 
 /* --- Life cycle ----------------------------------------------------------------------------- */
 
-/* The others in the order in which they are tried: by distance, then by index after one's own. */
-static void order_victims(struct jd_worker *w, const struct jd_topology *topology)
+/* The others in the order in which they are tried: class by class of distance. */
+static void order_victims(struct jd_worker *w)
 {
-	unsigned n = w->all->count, cpus = topology ? jd_topology_cpus(topology) : 1, at = 0;
+	unsigned n = w->all->count, at = 0;
 
 	for (unsigned distance = 0; distance <= JD_TOPOLOGY_FARTHEST; distance++) {
-		for (unsigned i = 1; i < n; i++) {
-			unsigned v = (w->index + i) % n;
-			unsigned d =
-				topology ? jd_topology_distance(topology, w->index % cpus, v % cpus)
-					 : 0;
+		unsigned first = at;
 
-			if (d == distance)
+		for (unsigned v = 0; v < n; v++) {
+			if (v != w->index &&
+			    jd_placement_distance(w->all->placement, w->index, v) == distance)
 				w->victims[at++].index = v;
 		}
+		for (unsigned i = first; i < at; i++)
+			w->victims[i].next_class = at;
 	}
-	JD_ASSERT(at == n - 1);
 }
 
 static jd_status worker_init(struct jd_worker *w, struct jd_workers *all, unsigned index)
@@ -623,7 +624,7 @@ static jd_status worker_init(struct jd_worker *w, struct jd_workers *all, unsign
 				      alignof(struct jd_victim));
 	if (!w->victims)
 		return JD_ENOMEM;
-	order_victims(w, all->topology);
+	order_victims(w);
 	jd_status status = jd_local_init(&w->local, JD_WORKER_DEQUE_CAPACITY, all->allocator,
 					 all->reclaimer.reclaim);
 
@@ -650,13 +651,13 @@ static void forks_block(struct jd_fork_host *host)
 }
 
 jd_status jd_workers_init(struct jd_workers *all, unsigned count_,
-			  const struct jd_allocator *allocator, const struct jd_topology *topology,
-			  struct jd_thread_pool *pool)
+			  const struct jd_allocator *allocator,
+			  const struct jd_placement *placement, struct jd_thread_pool *pool)
 {
 	all->count = count_;
 	all->search_max = count_ > 3 ? count_ / 2 : 1;
 	all->allocator = allocator;
-	all->topology = topology;
+	all->placement = placement;
 	all->pool = pool;
 	all->workers = jd_memory_zalloc(allocator, count_, sizeof(*all->workers), JD_CACHE_LINE);
 	if (!all->workers)

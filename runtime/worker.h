@@ -20,6 +20,7 @@
 #include "runtime/idle.h"
 #include "runtime/lane.h"
 #include "runtime/local.h"
+#include "runtime/placement.h"
 #include "runtime/reclaimer.h"
 #include "runtime/thread_pool.h"
 #include "runtime/timekeeper.h"
@@ -39,6 +40,7 @@ struct jd_worker_stats {
 struct jd_victim {
 	uint64_t seen; /* its turns at the last look */
 	unsigned index;
+	unsigned next_class; /* where in the list the next distance begins */
 };
 
 /* Access: I immutable after init, O the driving thread, A any thread, atomic. */
@@ -69,7 +71,7 @@ struct jd_workers {
 	unsigned search_max;                  /* I: searchers at once */
 	bool dozes;                           /* I: there may be a CPU to spare */
 	const struct jd_allocator *allocator; /* I */
-	const struct jd_topology *topology;   /* I: for pinning; NULL: not pinned */
+	const struct jd_placement *placement; /* I */
 	struct jd_thread_pool *pool;          /* I */
 	struct jd_reclaimer reclaimer;
 	struct jd_timekeeper timers;          /* A */
@@ -80,10 +82,10 @@ struct jd_workers {
 	_Atomic(uint32_t) stop;               /* A: the loops end */
 };
 
-/* topology NULL: no pinning. On an error nothing is left behind. */
+/* On an error nothing is left behind. */
 jd_status jd_workers_init(struct jd_workers *all, unsigned count,
-			  const struct jd_allocator *allocator, const struct jd_topology *topology,
-			  struct jd_thread_pool *pool);
+			  const struct jd_allocator *allocator,
+			  const struct jd_placement *placement, struct jd_thread_pool *pool);
 /* When no thread drives a worker any more and the queues are empty. */
 void jd_workers_fini(struct jd_workers *all);
 

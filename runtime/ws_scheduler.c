@@ -3,6 +3,7 @@
 #include <jackdaw/ws_scheduler.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "runtime/main_loop.h"
 #include "runtime/memory.h"
@@ -22,11 +23,12 @@ struct jd_ws_scheduler {
 	struct jd_scheduler base;
 	_Atomic(uint32_t) phase;      /* A: enum ws_phase, only grows */
 	bool has_main;                /* I */
-	bool pinned;                  /* I */
+	const char *workers_by;       /* I: who said how many workers; static */
 	struct jd_topology *topology; /* I */
 	struct jd_thread_pool pool;
 	struct jd_main_loop main;
 	struct jd_parked_list parked;
+	struct jd_placement placement;
 	struct jd_workers workers;
 	char name[12]; /* I */
 };
@@ -187,8 +189,9 @@ static void ws_dump(struct jd_scheduler *base, FILE *out)
 	static const char *const phases[] = {"open", "closed", "stopped"};
 	struct jd_ws_scheduler *ws = ws_of(base);
 
-	fprintf(out, "  %s, %s, %s\n", phases[phase_of(ws)], jd_topology_source(ws->topology),
-		ws->pinned ? "pinned" : "not pinned");
+	fprintf(out, "  %s, %u workers by %s, placement %s, %s\n", phases[phase_of(ws)],
+		ws->workers.count, ws->workers_by, jd_placement_text(&ws->placement),
+		jd_topology_source(ws->topology));
 	jd_workers_dump(&ws->workers, out);
 }
 
@@ -259,6 +262,7 @@ static void ws_free(struct jd_scheduler *base)
 
 	if (ws->workers.workers)
 		jd_workers_fini(&ws->workers);
+	jd_placement_fini(&ws->placement);
 	jd_topology_free(ws->topology);
 	jd_main_loop_fini(&ws->main);
 	if (base->registry)
@@ -284,12 +288,61 @@ static const struct jd_scheduler_ops ws_ops = {
 	.free = ws_free,
 };
 
-static unsigned default_workers(const struct jd_topology *topology)
+/* A number from 1 to JD_WORKERS_MAX and nothing else; 0: it is none. */
+static unsigned parse_workers(const char *text)
 {
-	unsigned n = jd_topology_parallelism(topology);
+	unsigned n = 0;
 
+	for (; *text >= '0' && *text <= '9' && n <= JD_WORKERS_MAX; text++)
+		n = n * 10 + (unsigned)(*text - '0');
+	return *text == '\0' && n <= JD_WORKERS_MAX ? n : 0;
+}
+
+/* The option, the environment, the machine: the first that says something. */
+static jd_status choose_workers(struct jd_ws_scheduler *ws, unsigned wanted, unsigned *workers)
+{
+	const char *text = getenv("JD_WORKERS");
+	unsigned n = jd_topology_parallelism(ws->topology);
+
+	if (wanted) {
+		ws->workers_by = "option";
+		*workers = wanted;
+		return JD_OK;
+	}
+	if (text && *text) {
+		ws->workers_by = "JD_WORKERS";
+		*workers = parse_workers(text);
+		return *workers ? JD_OK : JD_EINVAL;
+	}
 	/* With one, a task that computes for a second would stop everything else. */
-	return n < 2 ? 2 : (n > JD_WORKERS_MAX ? JD_WORKERS_MAX : n);
+	ws->workers_by = n < 2 ? "default, at least 2" : "default";
+	*workers = n < 2 ? 2 : (n > JD_WORKERS_MAX ? JD_WORKERS_MAX : n);
+	return JD_OK;
+}
+
+static jd_status init_workers(struct jd_ws_scheduler *ws, const struct jd_ws_options *options)
+{
+	const struct jd_allocator *allocator = ws->base.allocator;
+	enum jd_placement_policy policy = options->placement;
+	unsigned count;
+	jd_status status = choose_workers(ws, options->workers, &count);
+
+	if (options->pin && policy == JD_PLACEMENT_NONE)
+		policy = JD_PLACEMENT_COMPACT;
+	if (status == JD_OK)
+		status = jd_placement_init(&ws->placement, allocator, ws->topology, policy, count,
+					   options->pin);
+	if (status != JD_OK)
+		return status;
+	ws->base.num_cpus = count;
+	ws->base.fork_host = &ws->workers.forks;
+	/* Not on one CPU, where nobody can post meanwhile, nor where a quota is all there is. */
+	ws->workers.dozes = jd_topology_cpus(ws->topology) > 1 &&
+			    jd_topology_parallelism(ws->topology) == jd_topology_cpus(ws->topology);
+	status = jd_workers_init(&ws->workers, count, allocator, &ws->placement, &ws->pool);
+	for (unsigned i = 0; status == JD_OK && i < count; i++)
+		jd_lane_init(&ws->workers.workers[i].lane, &ws->base);
+	return status;
 }
 
 /* Everything but the threads. */
@@ -305,25 +358,12 @@ static jd_status ws_init(struct jd_ws_scheduler *ws, const struct jd_ws_options 
 	if (status != JD_OK)
 		return status;
 	ws->has_main = options->main_thread;
-	ws->pinned = options->pin;
 	snprintf(ws->name, sizeof(ws->name), "%.9s", options->name ? options->name : "jackdaw");
 	jd_main_loop_init(&ws->main, ws->has_main ? jd_thread_self() : 0);
 	ws->base.main_loop = ws->has_main ? &ws->main : NULL;
 	jd_thread_pool_init(&ws->pool, allocator, ws->name,
 			    options->blocking_max ? options->blocking_max : JD_POOL_BLOCKING_MAX);
-
-	unsigned workers = options->workers ? options->workers : default_workers(ws->topology);
-
-	ws->base.num_cpus = workers;
-	ws->base.fork_host = &ws->workers.forks;
-	/* Not on one CPU, where nobody can post meanwhile, nor where a quota is all there is. */
-	ws->workers.dozes = jd_topology_cpus(ws->topology) > 1 &&
-			    jd_topology_parallelism(ws->topology) == jd_topology_cpus(ws->topology);
-	status = jd_workers_init(&ws->workers, workers, allocator, ws->pinned ? ws->topology : NULL,
-				 &ws->pool);
-	for (unsigned i = 0; status == JD_OK && i < workers; i++)
-		jd_lane_init(&ws->workers.workers[i].lane, &ws->base);
-	return status;
+	return init_workers(ws, options);
 }
 
 jd_status jd_ws_scheduler_new(const struct jd_ws_options *options, struct jd_scheduler **out)
@@ -334,6 +374,8 @@ jd_status jd_ws_scheduler_new(const struct jd_ws_options *options, struct jd_sch
 		return JD_EINVAL;
 	if (!options)
 		options = &defaults;
+	if ((unsigned)options->placement > JD_PLACEMENT_NUMA)
+		return JD_EINVAL;
 	if (options->workers > JD_WORKERS_MAX || options->blocking_max > UINT16_MAX)
 		return JD_ERANGE;
 	const struct jd_allocator *allocator = options->allocator ? options->allocator

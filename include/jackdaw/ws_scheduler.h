@@ -22,11 +22,34 @@ JD_BEGIN_DECLS
  * A task that wakes itself while it runs goes behind what else is there.
  */
 
+/*
+ * Which CPUs a worker's thread may run on, and with that, whom it steals from first and who is
+ * woken for a submission. No policy puts two workers on one core while another one will do.
+ *
+ * On one socket with one shared cache, all of these leave the choice to the kernel. That is
+ * also the default elsewhere: a bound thread cannot go to a CPU that is idle. A machine with
+ * several caches or nodes that runs nothing else is where to try the others.
+ */
+enum jd_placement_policy {
+	JD_PLACEMENT_NONE,    /* anywhere; the kernel decides */
+	JD_PLACEMENT_COMPACT, /* fill one cache, then one NUMA node, before the next; bound by cache */
+	JD_PLACEMENT_SCATTER, /* spread over the nodes, then the caches; bound by cache */
+	JD_PLACEMENT_NUMA,    /* spread over the nodes, together within each; bound by node */
+};
+
 /* Zero is the default for every field. */
 struct jd_ws_options {
-	/* Workers; 0: one per CPU this process may use (affinity and CPU quota), at least 2. */
+	/*
+	 * Workers; 0: what the environment variable JD_WORKERS says, a number from 1 to 1024; if it
+	 * is not set, or empty, one per CPU this process may use (affinity and CPU quota), at least 2.
+	 */
 	unsigned workers;
-	/* Bind worker i to the i-th of these CPUs. Off: pinned threads wake up more slowly. */
+	enum jd_placement_policy placement;
+	/*
+	 * Bind each worker to one CPU instead of to those that share the cache or the node (none counts
+	 * as compact then). A pinned thread waits for that CPU, whoever else is on it: wake-ups take
+	 * several times as long. For CPUs that nothing else uses.
+	 */
 	bool pin;
 	/* The creating thread is the main thread: it runs foreground work in jd_main_loop_run. */
 	bool main_thread;
@@ -40,7 +63,8 @@ struct jd_ws_options {
 
 /*
  * Starts a scheduler; options NULL are all defaults. The caller owns *scheduler and ends it with
- * jd_scheduler_destroy. JD_EINVAL, JD_ENOMEM, JD_ERANGE (more than 1024 workers or 65,535
+ * jd_scheduler_destroy. JD_EINVAL (NULL, an unknown placement, a JD_WORKERS that is none of these
+ * numbers), JD_ENOMEM, JD_ERANGE (more than 1024 workers or 65,535
  * blocking jobs), JD_EAGAIN (the system gave no thread); on an error nothing is left behind.
  */
 JD_API JD_MUST_CHECK jd_status jd_ws_scheduler_new(const struct jd_ws_options *options,

@@ -117,17 +117,18 @@ jd_status jd_topology_discover(const struct jd_allocator *allocator, struct jd_t
 	return status;
 }
 
-jd_status jd_topology_bind(const struct jd_topology *topology, unsigned os)
+jd_status jd_topology_bind(const struct jd_topology *topology, const unsigned *os, unsigned n)
 {
 	hwloc_bitmap_t set;
-	int rc;
+	int rc = 0;
 
 	if (!topology->native)
-		return jd_cpu_pin(os);
+		return jd_cpu_pin(os, n);
 	set = hwloc_bitmap_alloc();
 	if (!set)
 		return JD_ENOMEM;
-	rc = hwloc_bitmap_set(set, os);
+	for (unsigned i = 0; i < n && !rc; i++)
+		rc = hwloc_bitmap_set(set, os[i]);
 	if (!rc)
 		rc = hwloc_set_cpubind(topology->native, set, HWLOC_CPUBIND_THREAD);
 	hwloc_bitmap_free(set);

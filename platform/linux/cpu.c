@@ -38,13 +38,15 @@ unsigned jd_cpu_allowed(bool process, unsigned *os, unsigned max)
 	return n;
 }
 
-jd_status jd_cpu_pin(unsigned os)
+jd_status jd_cpu_pin(const unsigned *os, unsigned n)
 {
 	struct cpu_mask mask = {{0}};
 
-	if (os >= JD_CPU_LIMIT)
-		return JD_ENOTSUP;
-	CPU_SET_S(os, sizeof(mask), mask_set(&mask));
+	for (unsigned i = 0; i < n; i++) {
+		if (os[i] >= JD_CPU_LIMIT)
+			return JD_ENOTSUP;
+		CPU_SET_S(os[i], sizeof(mask), mask_set(&mask));
+	}
 	return sched_setaffinity(0, sizeof(mask), mask_set(&mask)) ? JD_ENOTSUP : JD_OK;
 }
 

@@ -8,10 +8,10 @@ jd_status jd_topology_discover(const struct jd_allocator *allocator, struct jd_t
 	return jd_topology_flat(allocator, topology);
 }
 
-jd_status jd_topology_bind(const struct jd_topology *topology, unsigned os)
+jd_status jd_topology_bind(const struct jd_topology *topology, const unsigned *os, unsigned n)
 {
 	(void)topology;
-	return jd_cpu_pin(os);
+	return jd_cpu_pin(os, n);
 }
 
 void jd_topology_release(struct jd_topology *topology)

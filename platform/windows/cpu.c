@@ -48,14 +48,16 @@ unsigned jd_cpu_allowed(bool process, unsigned *os, unsigned max)
 	return n;
 }
 
-jd_status jd_cpu_pin(unsigned os)
+jd_status jd_cpu_pin(const unsigned *os, unsigned n)
 {
-	GROUP_AFFINITY one = {
-		.Mask = (KAFFINITY)1 << os % JD_WINDOWS_GROUP,
-		.Group = (WORD)(os / JD_WINDOWS_GROUP),
-	};
+	GROUP_AFFINITY set = {.Group = (WORD)(os[0] / JD_WINDOWS_GROUP)};
 
-	return SetThreadGroupAffinity(GetCurrentThread(), &one, NULL) ? JD_OK : JD_ENOTSUP;
+	/* A thread can be bound within one group only. */
+	for (unsigned i = 0; i < n; i++) {
+		if (os[i] / JD_WINDOWS_GROUP == set.Group)
+			set.Mask |= (KAFFINITY)1 << os[i] % JD_WINDOWS_GROUP;
+	}
+	return SetThreadGroupAffinity(GetCurrentThread(), &set, NULL) ? JD_OK : JD_ENOTSUP;
 }
 
 /* There is no cheap way to ask. */

@@ -171,31 +171,33 @@ void jd_reclaimer_detach(struct jd_reclaimer *self)
 	(void)self;
 }
 
-unsigned jd_topology_cpus(const struct jd_topology *topology)
+unsigned jd_placement_distance(const struct jd_placement *self, unsigned a, unsigned b)
 {
-	(void)topology;
-	return 1;
-}
-
-unsigned jd_topology_distance(const struct jd_topology *topology, unsigned i, unsigned j)
-{
-	(void)topology;
-	(void)i;
-	(void)j;
+	(void)self;
+	(void)a;
+	(void)b;
 	return 0;
 }
 
-int jd_topology_current(const struct jd_topology *topology)
+int jd_placement_here(const struct jd_placement *self)
 {
-	(void)topology;
+	(void)self;
 	return -1;
 }
 
-jd_status jd_topology_pin(const struct jd_topology *topology, unsigned i)
+unsigned jd_placement_from(const struct jd_placement *self, int cpu, unsigned worker)
 {
-	(void)topology;
-	(void)i;
-	return JD_OK;
+	(void)self;
+	(void)cpu;
+	(void)worker;
+	return 0;
+}
+
+bool jd_placement_bind(const struct jd_placement *self, unsigned worker)
+{
+	(void)self;
+	(void)worker;
+	return false;
 }
 
 bool jd_cpu_crowded(void)
