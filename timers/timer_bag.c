@@ -53,17 +53,17 @@ static bool compact(struct jd_timer_bag *bag, struct jd_timer_pool *pool)
 	return true;
 }
 
-struct jd_timer **jd_timer_bag_grow(struct jd_timer_bag *bag, struct jd_timer_pool *pool)
+bool jd_timer_bag_grow(struct jd_timer_bag *bag, struct jd_timer_pool *pool)
 {
 	struct jd_timer_bag_end *last = bag->end;
 	size_t size = !last ? BLOCK_MIN : last->size < BLOCK_MAX ? last->size * 4 : BLOCK_MAX;
 
 	if (last && bag->live < bag->capacity / 4 && compact(bag, pool))
-		return bag->tail;
+		return true;
 	struct jd_timer_bag_end *end = block_new(pool, size);
 
 	if (!end)
-		return NULL;
+		return false;
 	if (last) {
 		end->next = last->next;
 		last->next = end;
@@ -71,7 +71,7 @@ struct jd_timer **jd_timer_bag_grow(struct jd_timer_bag *bag, struct jd_timer_po
 	bag->end = end;
 	bag->tail = jd_timer_bag_first(end);
 	bag->capacity += entries_of(size);
-	return bag->tail;
+	return true;
 }
 
 void jd_timer_bag_clear(struct jd_timer_bag *bag, struct jd_timer_pool *pool)
@@ -94,7 +94,7 @@ struct jd_timer_bag_walk jd_timer_bag_enter(const struct jd_timer_bag *bag,
 	ptrdiff_t n = jd_timer_bag_stop(bag, end) - walk.at;
 
 	for (ptrdiff_t i = 0; i < n && i < JD_TIMER_BAG_AHEAD; i++)
-		JD_PREFETCH(walk.at[i]);
+		jd_timer_bag_prefetch(walk.at[i]);
 	return walk;
 }
 

@@ -42,28 +42,25 @@ static inline struct jd_timer **jd_timer_bag_first(struct jd_timer_bag_end *end)
 	return (struct jd_timer **)(void *)((char *)(end + 1) - end->size);
 }
 
-/* The tail to append at, in a new block or after compacting; NULL: no memory, nothing changed. */
-JD_NOINLINE struct jd_timer **jd_timer_bag_grow(struct jd_timer_bag *bag,
-						struct jd_timer_pool *pool);
+/* Makes room in a full bag, by compacting or with a new block. False: no memory, as it was. */
+bool jd_timer_bag_grow(struct jd_timer_bag *bag, struct jd_timer_pool *pool);
 
-/* False: no memory, nothing happened. */
-static inline bool jd_timer_bag_add(struct jd_timer_bag *bag, struct jd_timer_pool *pool,
-				    struct jd_timer *timer)
+/* Appends at the tail, which has room. */
+static inline void jd_timer_bag_append(struct jd_timer_bag *bag, struct jd_timer *timer)
 {
 	struct jd_timer **entry = bag->tail;
 
-	if (JD_UNLIKELY(entry == (void *)bag->end)) {
-		entry = jd_timer_bag_grow(bag, pool);
-		if (!entry)
-			return false;
-	}
 	/* The line after this one: it has time until the slot's turn comes again. */
 	JD_PREFETCH((void *)((uintptr_t)entry + 64));
 	*entry = timer;
 	timer->_entry = entry;
 	bag->tail = entry + 1;
 	bag->live++;
-	return true;
+}
+
+static inline bool jd_timer_bag_full(const struct jd_timer_bag *bag)
+{
+	return bag->tail == (void *)bag->end;
 }
 
 /* True when that was the last one: the caller clears the bag. */
@@ -90,6 +87,12 @@ enum {
 	JD_TIMER_BAG_AHEAD = 16, /* timers under way from memory */
 };
 
+/* The line that firing writes to; NULL will do. */
+static inline void jd_timer_bag_prefetch(const struct jd_timer *timer)
+{
+	JD_PREFETCH((void *)((uintptr_t)timer + offsetof(struct jd_timer, _slot)));
+}
+
 /* The walk enters a block. */
 struct jd_timer_bag_walk jd_timer_bag_enter(const struct jd_timer_bag *bag,
 					    struct jd_timer_bag_end *end);
@@ -111,7 +114,7 @@ static inline struct jd_timer *jd_timer_bag_next(const struct jd_timer_bag *bag,
 			struct jd_timer *timer = *walk->at++;
 
 			if (stop - walk->at > JD_TIMER_BAG_AHEAD)
-				JD_PREFETCH(walk->at[JD_TIMER_BAG_AHEAD]);
+				jd_timer_bag_prefetch(walk->at[JD_TIMER_BAG_AHEAD]);
 			if (timer)
 				return timer;
 		}

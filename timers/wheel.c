@@ -91,28 +91,34 @@ static void *table_new(struct jd_wheel *wheel, size_t size)
 	return table;
 }
 
-static bool place_in_ring(struct jd_wheel *wheel, struct jd_timer *timer, uint64_t tick)
+/* Makes room for one more in a slot of the ring. */
+static JD_NOINLINE bool ring_grow(struct jd_wheel *wheel, unsigned i)
 {
-	unsigned i = tick % JD_WHEEL_RING;
-
-	if (JD_UNLIKELY(!wheel->ring)) {
+	if (!wheel->ring) {
 		wheel->ring = table_new(wheel, sizeof(*wheel->ring));
 		if (!wheel->ring)
 			return false;
 	}
 	struct jd_timer_bag *bag = &wheel->ring->slot[i];
-	struct jd_timer_bag_end *end = bag->end;
 
-	if (!jd_timer_bag_add(bag, &wheel->pool, timer))
+	if (jd_timer_bag_full(bag) && !jd_timer_bag_grow(bag, &wheel->pool))
+		return false;
+	bits_set(&wheel->ring->summary, wheel->ring->occupied, i);
+	/* Compacted, perhaps: then the walk begins again with what is left. */
+	if (bag == wheel->due && bag->end->next == bag->end)
+		wheel->walk.end = NULL;
+	return true;
+}
+
+static inline bool place_in_ring(struct jd_wheel *wheel, struct jd_timer *timer, uint64_t tick)
+{
+	unsigned i = tick % JD_WHEEL_RING;
+
+	if (JD_UNLIKELY(!wheel->ring || jd_timer_bag_full(&wheel->ring->slot[i])) &&
+	    !ring_grow(wheel, i))
 		return false;
 	timer->_slot = 1 + i;
-	if (JD_UNLIKELY(bag->end != end)) {
-		if (!end)
-			bits_set(&wheel->ring->summary, wheel->ring->occupied, i);
-		/* Compacted, perhaps: then the walk begins again with what is left. */
-		if (bag == wheel->due && bag->end->next == bag->end)
-			wheel->walk.end = NULL;
-	}
+	jd_timer_bag_append(&wheel->ring->slot[i], timer);
 	return true;
 }
 
@@ -145,15 +151,13 @@ static bool place_in_heap(struct jd_wheel *wheel, struct jd_timer *timer,
 	return true;
 }
 
-/* By timer->_deadline_ns. False: no memory, nothing happened. */
-static bool place(struct jd_wheel *wheel, struct jd_timer *timer)
+/* Not in the ring. */
+static JD_NOINLINE bool place_elsewhere(struct jd_wheel *wheel, struct jd_timer *timer,
+					uint64_t tick)
 {
-	uint64_t ns = timer->_deadline_ns, tick = ns >> wheel->shift, now = wheel->tick;
-	bool coarse = tick << wheel->shift == ns;
+	uint64_t now = wheel->tick;
 	unsigned level = 1;
 
-	if (JD_LIKELY(coarse && tick >= now && tick - now < JD_WHEEL_RING))
-		return place_in_ring(wheel, timer, tick);
 	if (tick < now || tick >> jd_wheel_width(1) == now >> jd_wheel_width(1)) {
 		wheel->exact.ordered = true;
 		return place_in_heap(wheel, timer, &wheel->exact, JD_WHEEL_EXACT);
@@ -163,31 +167,78 @@ static bool place(struct jd_wheel *wheel, struct jd_timer *timer)
 	return place_in_level(wheel, timer, level, tick);
 }
 
+/* By timer->_deadline_ns. False: no memory, nothing happened. */
+static inline bool place(struct jd_wheel *wheel, struct jd_timer *timer)
+{
+	uint64_t ns = timer->_deadline_ns, tick = ns >> wheel->shift;
+
+	if (JD_LIKELY(tick << wheel->shift == ns && tick >= wheel->tick &&
+		      tick - wheel->tick < JD_WHEEL_RING))
+		return place_in_ring(wheel, timer, tick);
+	return place_elsewhere(wheel, timer, tick);
+}
+
 /* --- Moving on -------------------------------------------------------------------------------- */
 
-/* The slot of a level that begins with the tick moves to lower levels. */
-static void cascade(struct jd_wheel *wheel, unsigned level)
+/* Moves up to `most` timers of a slot, the last ones, to lower levels; fewer without memory. */
+static void move_down(struct jd_wheel *wheel, unsigned level, struct jd_timer_heap *slot,
+		      uint32_t most)
 {
 	enum {
 		AHEAD = 8
 	};
 	struct jd_wheel_level *l = wheel->level[level];
-	struct jd_timer_heap *slot = slot_at(wheel, level, wheel->tick);
-	uint32_t n = slot->count;
+	uint32_t n = slot->count, rest = n > most ? n - most : 0;
 
-	for (; n > 0; n--) {
+	for (; n > rest; n--) {
 		if (n > AHEAD)
 			JD_PREFETCH(slot->entry[n - 1 - AHEAD].timer);
+		uint64_t deadline_ns = slot->entry[n - 1].deadline_ns;
+
 		if (!place(wheel, slot->entry[n - 1].timer))
 			break;
+		if (deadline_ns == slot->min_ns && !slot->ordered)
+			slot->stale = true;
 	}
 	slot->count = n;
-	if (n > 0) {
-		jd_timer_heap_order(slot);
-		wheel->stuck |= (uint16_t)(1u << level);
-	} else {
+	if (n == 0) {
 		jd_timer_heap_clear(slot, &wheel->pool);
 		bits_clear(&l->summary, l->occupied, (unsigned)(slot - l->slot));
+	}
+}
+
+/* The slot of a level that begins with the tick moves to lower levels. */
+static void cascade(struct jd_wheel *wheel, unsigned level)
+{
+	struct jd_timer_heap *slot = slot_at(wheel, level, wheel->tick);
+
+	move_down(wheel, level, slot, UINT32_MAX);
+	if (slot->count) {
+		jd_timer_heap_order(slot);
+		wheel->stuck |= (uint16_t)(1u << level);
+	}
+}
+
+/*
+ * Some timers move before they must, so that few are left when they must: from the first slot of a
+ * level above 1, as soon as all of it is in reach of the level below. What is left to move at once
+ * is a slot of level 1, and that much is about to fire anyway.
+ */
+static void move_ahead(struct jd_wheel *wheel)
+{
+	enum {
+		MOST = 32
+	};
+
+	for (unsigned level = 2; level < wheel->levels; level++) {
+		uint64_t first = level_first(wheel, level), last;
+		unsigned below = jd_wheel_width(level - 1);
+
+		if (first == NO_TICK)
+			continue;
+		last = first | ((UINT64_C(1) << jd_wheel_width(level)) - 1);
+		if ((last >> below) - (wheel->tick >> below) < JD_WHEEL_SLOTS)
+			move_down(wheel, level, slot_at(wheel, level, first), MOST);
 	}
 }
 
@@ -266,7 +317,7 @@ static struct jd_timer_heap *settle(struct jd_wheel *wheel)
 
 /* --- Taking out ------------------------------------------------------------------------------- */
 
-static void ring_slot_empty(struct jd_wheel *wheel, struct jd_timer_bag *bag)
+static JD_NOINLINE void ring_slot_empty(struct jd_wheel *wheel, struct jd_timer_bag *bag)
 {
 	jd_timer_bag_clear(bag, &wheel->pool);
 	bits_clear(&wheel->ring->summary, wheel->ring->occupied,
@@ -275,9 +326,9 @@ static void ring_slot_empty(struct jd_wheel *wheel, struct jd_timer_bag *bag)
 		wheel->due = NULL;
 }
 
-static void level_remove(struct jd_wheel *wheel, struct jd_timer *timer)
+static void level_remove(struct jd_wheel *wheel, struct jd_timer *timer, unsigned i)
 {
-	unsigned i = timer->_slot - JD_WHEEL_UPPER, level = 1 + i / JD_WHEEL_SLOTS;
+	unsigned level = 1 + i / JD_WHEEL_SLOTS;
 	struct jd_wheel_level *l = wheel->level[level];
 	struct jd_timer_heap *slot = &l->slot[i % JD_WHEEL_SLOTS];
 
@@ -289,49 +340,82 @@ static void level_remove(struct jd_wheel *wheel, struct jd_timer *timer)
 	}
 }
 
+static JD_NOINLINE void heap_remove(struct jd_wheel *wheel, struct jd_timer *timer)
+{
+	uint32_t slot = timer->_slot;
+
+	timer->_slot = 0;
+	wheel->count--;
+	if (slot == JD_WHEEL_EXACT)
+		jd_timer_heap_remove(&wheel->exact, &wheel->pool, timer);
+	else if (slot == JD_WHEEL_NEVER)
+		jd_timer_heap_remove(&wheel->never, &wheel->pool, timer);
+	else
+		level_remove(wheel, timer, slot - JD_WHEEL_UPPER);
+}
+
+/* The last steps are calls, so that the common way saves no registers. */
 static inline void take_out(struct jd_wheel *wheel, struct jd_timer *timer)
 {
 	uint32_t slot = timer->_slot;
 
-	if (JD_LIKELY(slot <= JD_WHEEL_RING)) {
-		struct jd_timer_bag *bag = &wheel->ring->slot[slot - 1];
-
-		if (JD_UNLIKELY(jd_timer_bag_remove(bag, timer)))
-			ring_slot_empty(wheel, bag);
-	} else if (slot == JD_WHEEL_EXACT) {
-		jd_timer_heap_remove(&wheel->exact, &wheel->pool, timer);
-	} else if (slot == JD_WHEEL_NEVER) {
-		jd_timer_heap_remove(&wheel->never, &wheel->pool, timer);
-	} else {
-		level_remove(wheel, timer);
+	if (JD_UNLIKELY(slot > JD_WHEEL_RING)) {
+		heap_remove(wheel, timer);
+		return;
 	}
+	struct jd_timer_bag *bag = &wheel->ring->slot[slot - 1];
+
 	timer->_slot = 0;
 	wheel->count--;
+	if (JD_UNLIKELY(jd_timer_bag_remove(bag, timer)))
+		ring_slot_empty(wheel, bag);
 }
 
-static inline struct jd_timer *pop(struct jd_wheel *wheel)
+/* The next of the slot that is being fired. */
+static inline struct jd_timer *pop_due(struct jd_wheel *wheel)
 {
-	struct jd_timer_heap *heap = NULL;
-	struct jd_timer *timer;
+	struct jd_timer_bag *bag = wheel->due;
+	struct jd_timer *timer = jd_timer_bag_next(bag, &wheel->walk);
 
-	if (JD_LIKELY(wheel->due != NULL)) {
+	/* As take_out, without a look at the timer, which may still be under way. */
+	wheel->walk.at[-1] = NULL;
+	timer->_slot = 0;
+	wheel->count--;
+	if (JD_UNLIKELY(--bag->live == 0))
+		ring_slot_empty(wheel, bag);
+	return timer;
+}
+
+static JD_NOINLINE struct jd_timer *pop_first(struct jd_wheel *wheel)
+{
+	struct jd_timer_heap *heap;
+
+	if (wheel->due) {
 		heap = first_heap(wheel);
 		if (heap_ns(heap) >= tick_ns(wheel))
 			heap = NULL;
 	} else {
 		heap = settle(wheel);
+		move_ahead(wheel);
 	}
 	if (heap) {
-		timer = heap->entry[0].timer;
-	} else if (wheel->due) {
-		if (!wheel->walk.end)
-			wheel->walk = jd_timer_bag_begin(wheel->due);
-		timer = jd_timer_bag_next(wheel->due, &wheel->walk);
-	} else {
-		return NULL;
+		struct jd_timer *timer = heap->entry[0].timer;
+
+		take_out(wheel, timer);
+		return timer;
 	}
-	take_out(wheel, timer);
-	return timer;
+	if (!wheel->due)
+		return NULL;
+	if (!wheel->walk.end)
+		wheel->walk = jd_timer_bag_begin(wheel->due);
+	return pop_due(wheel);
+}
+
+static inline struct jd_timer *pop(struct jd_wheel *wheel)
+{
+	if (JD_LIKELY(wheel->due && wheel->walk.end && !wheel->exact.count && !wheel->stuck))
+		return pop_due(wheel);
+	return pop_first(wheel);
 }
 
 /* --- The interface ---------------------------------------------------------------------------- */

@@ -46,8 +46,9 @@
  * Cost, n timers: insert and remove O(1), for an exact timer within the slot of level 1 of now
  * O(log of those). next_deadline O(levels): minima are known; one that was removed is found again
  * by making a heap of that slot, once while the slot is not empty. A gap of any length costs what
- * fires in it, and moves: O(levels) a timer in all its life. The largest single move is a slot's
- * content; it is due within the time that slot spans.
+ * fires in it, and moves: O(levels) a timer in all its life. Each poll moves some timers ahead of
+ * time, at most 32 a level; what a poll must move at once is a slot of level 1, whose timers fire
+ * within 64 ticks, and, after a gap or more than a million timers a minute, what is left of others.
  *
  * Memory: about 8 bytes a timer in the ring, 16 elsewhere, up to four times that with cleared or
  * unused entries; tables are made on first use: 98 KB for the ring, 8 KB a level. Without memory an

@@ -100,10 +100,10 @@ struct jd_timer {
 		struct jd_timer **_entry; /* in a slot of the wheel: where it is written down */
 		uint32_t _index;          /* in a heap of the wheel */
 	};
+	uint32_t _slot;
+	JD_ATOMIC(uint32_t) _state; /* 0 idle, 1 armed; see the scheduler that owns it */
 	struct jd_runnable *_runnable;
 	void *_owner;
-	JD_ATOMIC(uint32_t) _state; /* 0 idle, 1 armed; see the scheduler that owns it */
-	uint32_t _slot;
 	JD_ATOMIC(void *) _cell; /* what stands for it in the scheduler; NULL: not armed */
 	uint32_t _slack_ns;      /* + 1; see jd_timer_set_slack. 0: the default */
 };
