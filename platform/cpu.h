@@ -15,7 +15,7 @@
  */
 unsigned jd_cpu_allowed(bool process, unsigned *os, unsigned max);
 
-/* Binds the calling thread to os[0..n), n >= 1, or as many of them as go together with the first. */
+/* Binds the calling thread to os[0..n), n >= 1, or to those that go together with the first. */
 jd_status jd_cpu_pin(const unsigned *os, unsigned n);
 
 /* The CPU the caller runs on, or -1. */

@@ -41,8 +41,8 @@ jd_status jd_topology_flat(const struct jd_allocator *allocator, struct jd_topol
 
 /*
  * The three that a discovery folder (hwloc/, none/) implements. discover fills everything but
- * parallelism, in any order of CPUs; JD_ENOMEM only. bind pins the calling thread to os[0..n); release frees
- * what native points to.
+ * parallelism, in any order of CPUs; JD_ENOMEM only. bind pins the calling thread to os[0..n);
+ * release frees what native points to.
  */
 jd_status jd_topology_discover(const struct jd_allocator *allocator, struct jd_topology **topology);
 jd_status jd_topology_bind(const struct jd_topology *topology, const unsigned *os, unsigned n);

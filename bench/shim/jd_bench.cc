@@ -204,8 +204,8 @@ void jd_bench_counter(struct jd_bench_state *state, const char *name, double val
 
 void jd_bench_ns_per_op(struct jd_bench_state *state, double ops_per_iteration)
 {
-	/* Operations a nanosecond, inverted: the library divides by the clock of the row. It adds up
-	 * the counters of all threads, and multiplies by the iterations of all threads too. */
+	/* Operations a nanosecond, inverted: the library divides by the clock of the row. It adds
+	 * up the counters of all threads, and multiplies by the iterations of all threads too. */
 	if (state->gb->thread_index() != 0)
 		return;
 	jd_bench_counter(state, "ns_per_op", ops_per_iteration * 1e-9,

@@ -24,7 +24,8 @@ JD_BEGIN_DECLS
 
 /*
  * Which CPUs a worker's thread may run on, and with that, whom it steals from first and who is
- * woken for a submission. No policy puts two workers on one core while another one will do.
+ * woken for a submission. No policy puts two workers on one core while another one will do. "By
+ * cache": bound to the CPUs that share one.
  *
  * On one socket with one shared cache, all of these leave the choice to the kernel. That is
  * also the default elsewhere: a bound thread cannot go to a CPU that is idle. A machine with
@@ -32,23 +33,24 @@ JD_BEGIN_DECLS
  */
 enum jd_placement_policy {
 	JD_PLACEMENT_NONE,    /* anywhere; the kernel decides */
-	JD_PLACEMENT_COMPACT, /* fill one cache, then one NUMA node, before the next; bound by cache */
-	JD_PLACEMENT_SCATTER, /* spread over the nodes, then the caches; bound by cache */
-	JD_PLACEMENT_NUMA,    /* spread over the nodes, together within each; bound by node */
+	JD_PLACEMENT_COMPACT, /* fill one cache, then one NUMA node, before the next; by cache */
+	JD_PLACEMENT_SCATTER, /* spread over the nodes, then the caches; by cache */
+	JD_PLACEMENT_NUMA,    /* spread over the nodes, together within each; by node */
 };
 
 /* Zero is the default for every field. */
 struct jd_ws_options {
 	/*
 	 * Workers; 0: what the environment variable JD_WORKERS says, a number from 1 to 1024; if it
-	 * is not set, or empty, one per CPU this process may use (affinity and CPU quota), at least 2.
+	 * is not set, or empty, one per CPU this process may use (affinity and CPU quota), at
+	 * least 2.
 	 */
 	unsigned workers;
 	enum jd_placement_policy placement;
 	/*
-	 * Bind each worker to one CPU instead of to those that share the cache or the node (none counts
-	 * as compact then). A pinned thread waits for that CPU, whoever else is on it: wake-ups take
-	 * several times as long. For CPUs that nothing else uses.
+	 * Bind each worker to one CPU instead of to those that share the cache or the node (none
+	 * counts as compact then). A pinned thread waits for that CPU, whoever else is on it:
+	 * wake-ups take several times as long. For CPUs that nothing else uses.
 	 */
 	bool pin;
 	/* The creating thread is the main thread: it runs foreground work in jd_main_loop_run. */

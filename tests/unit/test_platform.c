@@ -195,7 +195,7 @@ static void herd_member(void *arg)
 	}
 }
 
-/* Every return is caused by one wake (spurious ones would be legal; no system we run on has any). */
+/* Every return is caused by one wake (spurious ones are legal; no system we run on has any). */
 static void test_futex_wake_one_wakes_at_most_one(void **state)
 {
 	struct herd h;
