@@ -146,6 +146,50 @@ static void from_inside_runnables_and_back(struct conf *c)
 	conf_latch_close(latch);
 }
 
+static void own_timer_fires(struct conf_job *job)
+{
+	struct conf_job *timer = job->arg;
+
+	CHECK_STATUS(job->c, arm(timer, 2 * JD_MS), JD_OK);
+	/* This thread does nothing else until another has run it. */
+	WAIT(timer->latch, 1);
+}
+
+/* Whoever arms a timer and computes for long holds it up no more than anybody else's. */
+static void not_held_up_by_who_armed_it(struct conf *c)
+{
+	struct conf_latch *fired = conf_latch_new(c), *latch = conf_latch_new(c);
+	struct conf_job *timer = conf_jobs(c, 1, not_early, NULL, fired);
+	struct conf_job *job = conf_jobs(c, 1, own_timer_fires, timer, latch);
+
+	CHECK_STATUS(c, jd_schedule(c->scheduler, &job->base), JD_OK);
+	WAIT(latch, 1);
+	CHECK_RAN_ONCE(c, timer, 1);
+	conf_latch_close(fired);
+	conf_latch_close(latch);
+}
+
+/* Slack is about being late, never about being early; what was set stays for later armings. */
+static void slack_is_never_early(struct conf *c)
+{
+	static const uint64_t slacks[] = {0, 1, 1000, JD_MS, 3 * JD_MS, JD_NEVER};
+	struct conf_latch *latch = conf_latch_new(c);
+	struct conf_job *jobs = conf_jobs(c, 50, not_early, NULL, latch);
+
+	for (unsigned i = 0; i < 50; i++) {
+		/* The last would be allowed to be seconds late: it is taken back. */
+		jd_timer_set_slack(&jobs[i].timer, slacks[i % 6]);
+		CHECK_STATUS(c, arm(&jobs[i], (i * 177) % 9000 * JD_US), JD_OK);
+	}
+	unsigned taken_back = 0;
+
+	for (unsigned i = 5; i < 50; i += 6)
+		taken_back += jd_cancel_timer(c->scheduler, &jobs[i].timer) == JD_OK;
+	WAIT(latch, 50 - taken_back);
+	CHECK_EQUAL(c, conf_latch_count(latch), 50 - taken_back);
+	conf_latch_close(latch);
+}
+
 /* --- Cancelling ------------------------------------------------------------------------------ */
 
 static void cancelled_or_fired_is_told_apart(struct conf *c)
@@ -474,6 +518,9 @@ const struct conf_test conf_timer_tests[] = {
 	{"timer.a_shorter_one_is_not_held_up", a_shorter_one_is_not_held_up, CONF_TIMERS},
 	{"timer.armed_again_from_its_own_run", armed_again_from_its_own_run, CONF_TIMERS},
 	{"timer.from_inside_runnables_and_back", from_inside_runnables_and_back, CONF_TIMERS},
+	{"timer.not_held_up_by_who_armed_it", not_held_up_by_who_armed_it,
+	 CONF_TIMERS | CONF_PARALLEL},
+	{"timer.slack_is_never_early", slack_is_never_early, CONF_TIMERS},
 	{"timer.cancelled_or_fired_is_told_apart", cancelled_or_fired_is_told_apart, CONF_TIMERS},
 	{"timer.armed_twice_is_busy", armed_twice_is_busy, CONF_TIMERS},
 	{"timer.never_does_not_fire", never_does_not_fire, CONF_TIMERS},
