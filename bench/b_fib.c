@@ -142,7 +142,8 @@ void b_fib(void)
 
 	for (size_t i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++) {
 		workloads[i].ops = FIB_FORKS;
-		workloads[i].runs = 2;
+		workloads[i].runs = 1;
+		workloads[i].forks = true;
 		workloads[i].data = &data;
 		workloads[i].reset = fib_reset;
 		workloads[i].check = fib_check;
