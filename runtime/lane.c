@@ -4,9 +4,11 @@
 
 #include "platform/atomic.h"
 
-void jd_lane_init(struct jd_lane *lane, struct jd_scheduler *scheduler)
+void jd_lane_init(struct jd_lane *lane, struct jd_scheduler *scheduler,
+		  struct jd_registry_tally *tally,
+		  void (*discard)(struct jd_scheduler *scheduler, void *block, unsigned units))
 {
-	*lane = (struct jd_lane){.scheduler = scheduler};
+	*lane = (struct jd_lane){.scheduler = scheduler, .tally = tally, .discard = discard};
 }
 
 void jd_lane_restock(struct jd_lane *lane)
@@ -39,8 +41,7 @@ void jd_lane_fini(struct jd_lane *lane)
 		while (block) {
 			struct jd_lane_block *next = block->next;
 
-			jd_memory_free(lane->scheduler->allocator, block,
-				       (size_t)units * JD_LANE_UNIT, alignof(max_align_t));
+			lane->discard(lane->scheduler, block, units);
 			block = next;
 		}
 		lane->stocks[units] = (struct jd_lane_stock){0};

@@ -4,7 +4,7 @@
 #define JD_RUNTIME_LANE_H
 
 /*
- * Two stocks, each of which would otherwise be a visit to a line that all workers write:
+ * Two stocks and a tally, each of which would otherwise be a visit to lines that all workers write:
  *
  * References on the scheduler. Every task has one. The lane takes and returns them by the dozen;
  * those in stock are counted like any other, so the scheduler is freed no earlier than without
@@ -12,15 +12,18 @@
  *
  * Blocks of tasks, last in, first out: the one that was freed last is still in the cache. A block
  * belongs to nobody: it is kept where its task ended, so that no block has to find its way home; a
- * lane that is full returns them to the allocator, one that is empty asks it. Each is an
- * allocation of its own and its size is a multiple of JD_LANE_UNIT, so that the allocator is told
- * the same size when it goes as when it came, whichever thread frees it.
+ * lane that is full lets them go to the allocator. Each is an allocation of its own and its size is
+ * a multiple of JD_LANE_UNIT, so that the allocator is told the same size when it goes as when it
+ * came, whichever thread frees it. Only its first word is written while it is kept.
  * Where addresses are checked nothing is kept: a use after the free must not find a new task.
+ *
+ * The tally of what began and ended on this worker: see registry.h.
  */
 #include <jackdaw/scheduler.h>
 
 #include "platform/compiler.h"
 #include "runtime/memory.h"
+#include "runtime/registry.h"
 #include "runtime/tuning.h"
 
 /* A block while it is kept. */
@@ -38,12 +41,17 @@ struct jd_lane_stock {
  * more, whoever shuts down.
  */
 struct jd_lane {
-	struct jd_scheduler *scheduler;                     /* I */
+	struct jd_scheduler *scheduler;  /* I */
+	struct jd_registry_tally *tally; /* I: what it points to: O */
+	void (*discard)(struct jd_scheduler *scheduler, void *block, unsigned units); /* I */
 	uint64_t refs;                                      /* O: on the scheduler, in stock */
 	struct jd_lane_stock stocks[JD_LANE_UNITS_MAX + 1]; /* O: by size in units */
 };
 
-void jd_lane_init(struct jd_lane *lane, struct jd_scheduler *scheduler);
+/* discard returns a block to the allocator, at the end. */
+void jd_lane_init(struct jd_lane *lane, struct jd_scheduler *scheduler,
+		  struct jd_registry_tally *tally,
+		  void (*discard)(struct jd_scheduler *scheduler, void *block, unsigned units));
 /* Returns all that is in stock. The caller has a reference of its own. */
 void jd_lane_fini(struct jd_lane *lane);
 
@@ -73,34 +81,31 @@ static inline unsigned jd_lane_units(size_t size)
 	return units <= JD_LANE_UNITS_MAX ? (unsigned)units : 0;
 }
 
-/* A block aligned for anything. units from jd_lane_units, not 0. NULL: no memory. */
-static inline void *jd_lane_alloc(struct jd_lane *lane, unsigned units)
+/* A block that was kept, units from jd_lane_units, not 0; NULL: there is none. */
+static inline void *jd_lane_take(struct jd_lane *lane, unsigned units)
 {
 	struct jd_lane_stock *stock = &lane->stocks[units];
 	struct jd_lane_block *block = stock->first;
 
 	if (JD_UNLIKELY(!block))
-		return jd_memory_alloc(lane->scheduler->allocator, (size_t)units * JD_LANE_UNIT,
-				       alignof(max_align_t));
+		return NULL;
 	stock->first = block->next;
 	stock->count--;
 	return block;
 }
 
-/* Keeps the block or gives it to the allocator. */
-static inline void jd_lane_free(struct jd_lane *lane, void *ptr, unsigned units)
+/* Keeps the block; false: it should be returned to the allocator. */
+static inline bool jd_lane_keep(struct jd_lane *lane, void *ptr, unsigned units)
 {
 	struct jd_lane_stock *stock = &lane->stocks[units];
 	struct jd_lane_block *block = ptr;
 
-	if (JD_ADDRESS_CHECKED || (size_t)stock->count * units >= JD_LANE_BYTES / JD_LANE_UNIT) {
-		jd_memory_free(lane->scheduler->allocator, ptr, (size_t)units * JD_LANE_UNIT,
-			       alignof(max_align_t));
-		return;
-	}
+	if (JD_ADDRESS_CHECKED || (size_t)stock->count * units >= JD_LANE_BYTES / JD_LANE_UNIT)
+		return false;
 	block->next = stock->first;
 	stock->first = block;
 	stock->count++;
+	return true;
 }
 
 #endif

@@ -9,21 +9,31 @@ static size_t shards_of(const struct jd_registry *registry)
 	return (size_t)1 << registry->shift;
 }
 
-/* Ids are dealt out to the shards in turn: shard i of n has i + 1, i + 1 + n, i + 1 + 2 n ... */
-static struct jd_registry_shard *shard_of(struct jd_registry *registry, jd_task_id id)
+/* Numbers are dealt out to the shards in turn: shard i of n has i + 1, i + 1 + n, and so on. */
+static struct jd_registry_shard *shard_of(struct jd_registry *registry, uint64_t number)
 {
-	return &registry->shards[(id - 1) & (shards_of(registry) - 1)];
+	return &registry->shards[(number - 1) & (shards_of(registry) - 1)];
 }
 
-static jd_task_id next_id(const struct jd_registry *registry, struct jd_registry_shard *shard)
+static uint64_t next_number(const struct jd_registry *registry, struct jd_registry_shard *shard)
 {
-	return (shard->ids++ << registry->shift) + (jd_task_id)(shard - registry->shards) + 1;
+	return (shard->ids++ << registry->shift) + (uint64_t)(shard - registry->shards) + 1;
+}
+
+static uint64_t number_of_id(const struct jd_registry *registry, jd_task_id id)
+{
+	return id >> registry->uses;
+}
+
+static uint64_t number_of(const struct jd_registry *registry, const struct jd_registry_entry *entry)
+{
+	return number_of_id(registry, jd_registry_entry_id(entry));
 }
 
 static struct jd_registry_entry **bucket_of(const struct jd_registry *registry,
-					    const struct jd_registry_shard *shard, jd_task_id id)
+					    const struct jd_registry_shard *shard, uint64_t number)
 {
-	return &shard->buckets[((id - 1) >> registry->shift) & shard->mask];
+	return &shard->buckets[((number - 1) >> registry->shift) & shard->mask];
 }
 
 /* The shard where the calling thread inserts: threads get numbers when they first do. */
@@ -40,7 +50,7 @@ static struct jd_registry_shard *own_shard(struct jd_registry *registry)
 static void link_entry(const struct jd_registry *registry, struct jd_registry_shard *shard,
 		       struct jd_registry_entry *entry)
 {
-	struct jd_registry_entry **head = bucket_of(registry, shard, entry->id);
+	struct jd_registry_entry **head = bucket_of(registry, shard, number_of(registry, entry));
 
 	entry->next = *head;
 	if (entry->next)
@@ -84,7 +94,22 @@ void jd_registry_free(struct jd_registry *registry)
 			       (shard->mask + 1) * sizeof(*shard->buckets),
 			       alignof(struct jd_registry_entry *));
 	}
+	jd_memory_free(registry->allocator, registry->tallies,
+		       registry->tally_count * sizeof(*registry->tallies),
+		       alignof(struct jd_registry_tally));
 	jd_memory_delete(registry->allocator, registry, struct jd_registry);
+}
+
+jd_status jd_registry_add_tallies(struct jd_registry *registry, unsigned count)
+{
+	JD_ASSERT(jd_registry_is_empty(registry) && !registry->tallies);
+	registry->tallies = jd_memory_zalloc(registry->allocator, count, sizeof(*registry->tallies),
+					     alignof(struct jd_registry_tally));
+	if (!registry->tallies)
+		return JD_ENOMEM;
+	registry->tally_count = count;
+	registry->uses = JD_REGISTRY_USE_BITS;
+	return JD_OK;
 }
 
 void jd_registry_make_serial(struct jd_registry *registry)
@@ -118,17 +143,57 @@ static void grow(struct jd_registry *registry, struct jd_registry_shard *shard)
 		       alignof(struct jd_registry_entry *));
 }
 
+/* A new number, in its shard. Under the shard's lock. */
+static void add_entry(struct jd_registry *registry, struct jd_registry_shard *shard,
+		      struct jd_registry_entry *entry, bool live)
+{
+	jd_task_id id = next_number(registry, shard) << registry->uses;
+
+	atomic_store_explicit(&entry->word, id * 2 + live, memory_order_relaxed);
+	if (JD_UNLIKELY(shard->count > shard->mask))
+		grow(registry, shard);
+	shard->count++;
+	link_entry(registry, shard, entry);
+}
+
+static void take_entry(struct jd_registry_shard *shard, struct jd_registry_entry *entry)
+{
+	JD_ASSERT(entry->pprev && shard->count > 0);
+	*entry->pprev = entry->next;
+	if (entry->next)
+		entry->next->pprev = entry->pprev;
+	entry->pprev = NULL;
+	shard->count--;
+}
+
 void jd_registry_insert(struct jd_registry *registry, struct jd_registry_entry *entry)
 {
 	struct jd_registry_shard *shard = own_shard(registry);
 
 	jd_lock_acquire(&shard->lock);
-	entry->id = next_id(registry, shard);
-	if (JD_UNLIKELY(shard->count > shard->mask))
-		grow(registry, shard);
-	if (shard->count++ == 0)
+	if (shard->live++ == 0)
 		atomic_fetch_add_explicit(&registry->busy, 1, memory_order_relaxed);
-	link_entry(registry, shard, entry);
+	add_entry(registry, shard, entry, true);
+	jd_lock_release(&shard->lock);
+}
+
+void jd_registry_discard(struct jd_registry *registry, struct jd_registry_entry *entry)
+{
+	struct jd_registry_shard *shard = shard_of(registry, number_of(registry, entry));
+
+	jd_lock_acquire(&shard->lock);
+	take_entry(shard, entry);
+	jd_lock_release(&shard->lock);
+}
+
+void jd_registry_renumber(struct jd_registry *registry, struct jd_registry_entry *entry)
+{
+	struct jd_registry_shard *shard = own_shard(registry);
+
+	if (atomic_load_explicit(&entry->word, memory_order_relaxed))
+		jd_registry_discard(registry, entry);
+	jd_lock_acquire(&shard->lock);
+	add_entry(registry, shard, entry, false);
 	jd_lock_release(&shard->lock);
 }
 
@@ -160,17 +225,22 @@ static void became_empty(struct jd_registry *registry)
 	jd_futex_wake_all(&registry->changes);
 }
 
+/* After a count has changed by a seq_cst read-modify-write. */
+static void tell_if_empty(struct jd_registry *registry)
+{
+	/* order: (R2) seq_cst - the second half of (R1), (R10), (R11); pairs with (R3). */
+	if (atomic_load_explicit(&registry->waiters, memory_order_seq_cst) &&
+	    jd_registry_is_empty(registry))
+		became_empty(registry);
+}
+
 void jd_registry_remove(struct jd_registry *registry, struct jd_registry_entry *entry)
 {
-	struct jd_registry_shard *shard = shard_of(registry, entry->id);
+	struct jd_registry_shard *shard = shard_of(registry, number_of(registry, entry));
 
 	jd_lock_acquire(&shard->lock);
-	JD_ASSERT(entry->pprev && shard->count > 0);
-	*entry->pprev = entry->next;
-	if (entry->next)
-		entry->next->pprev = entry->pprev;
-	entry->pprev = NULL;
-	bool last = --shard->count == 0;
+	take_entry(shard, entry);
+	bool last = --shard->live == 0;
 
 	jd_lock_release(&shard->lock);
 	if (!last)
@@ -183,44 +253,92 @@ void jd_registry_remove(struct jd_registry *registry, struct jd_registry_entry *
 	 * sees the waiter or the waiter sees zero; also releases what the task did to the drainer.
 	 * Pairs with (R3); pairs with (R4).
 	 */
-	if (atomic_fetch_sub_explicit(&registry->busy, 1, memory_order_seq_cst) != 1)
-		return;
-	/* order: (R2) seq_cst - the second half of (R1); pairs with (R3). */
-	if (atomic_load_explicit(&registry->waiters, memory_order_seq_cst))
-		became_empty(registry);
+	if (atomic_fetch_sub_explicit(&registry->busy, 1, memory_order_seq_cst) == 1)
+		tell_if_empty(registry);
+}
+
+void jd_registry_end_elsewhere(struct jd_registry *registry, struct jd_registry_entry *entry)
+{
+	uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
+
+	atomic_store_explicit(&entry->word, word - 1, memory_order_relaxed);
+	/* order: (R10) seq_cst - as (R1); pairs with (R3), (R7). */
+	atomic_fetch_add_explicit(&registry->ended, 1, memory_order_seq_cst);
+	tell_if_empty(registry);
+}
+
+void jd_registry_check(struct jd_registry *registry, struct jd_registry_tally *tally)
+{
+	tally->unchecked = false;
+	/* order: (R11) seq_cst - as (R1), for all ends since the last time; pairs with (R3), (R7).
+	 */
+	atomic_fetch_add_explicit(&tally->ended, 0, memory_order_seq_cst);
+	tell_if_empty(registry);
 }
 
 bool jd_registry_contains(struct jd_registry *registry, jd_task_id id)
 {
-	struct jd_registry_shard *shard = shard_of(registry, id);
+	uint64_t number = number_of_id(registry, id);
+	struct jd_registry_shard *shard = shard_of(registry, number);
 
 	jd_lock_acquire(&shard->lock);
-	struct jd_registry_entry *entry = *bucket_of(registry, shard, id);
+	struct jd_registry_entry *entry = *bucket_of(registry, shard, number);
 
-	while (entry && entry->id != id)
+	while (entry && number_of(registry, entry) != number)
 		entry = entry->next;
+	bool found = entry &&
+		     atomic_load_explicit(&entry->word, memory_order_relaxed) == id * 2 + 1;
+
 	jd_lock_release(&shard->lock);
-	return entry;
+	return found;
+}
+
+/* How many tasks have ended in kept entries. */
+static uint64_t ended(const struct jd_registry *registry)
+{
+	/* order: (R7) seq_cst - what began before, and the later half of a handshake with who ends
+	 * another at this moment; pairs with (R6), (R10), (R11). */
+	uint64_t sum = atomic_load_explicit(&registry->ended, memory_order_seq_cst);
+
+	for (unsigned i = 0; i < registry->tally_count; i++) {
+		const struct jd_registry_tally *tally = &registry->tallies[i];
+
+		/* order: (R12) seq_cst - as (R7); pairs with (R6), (R11). */
+		sum += atomic_load_explicit(&tally->ended, memory_order_seq_cst);
+	}
+	return sum;
+}
+
+static uint64_t begun(const struct jd_registry *registry)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < registry->tally_count; i++)
+		sum += atomic_load_explicit(&registry->tallies[i].begun, memory_order_relaxed);
+	return sum;
 }
 
 bool jd_registry_is_empty(const struct jd_registry *registry)
 {
+	uint64_t kept_ended = ended(registry);
+
 	/* order: (R4) seq_cst - what the last task did is seen with the zero; pairs with (R1). */
-	return !atomic_load_explicit(&registry->busy, memory_order_seq_cst);
+	return !atomic_load_explicit(&registry->busy, memory_order_seq_cst) &&
+	       begun(registry) == kept_ended;
 }
 
 /* All locks at once: a task that one shard loses while another gets its child counts once. */
 uint64_t jd_registry_count(struct jd_registry *registry)
 {
-	uint64_t count = 0;
+	uint64_t count = 0, kept_ended = ended(registry);
 
 	for (size_t i = 0; i < shards_of(registry); i++) {
 		jd_lock_acquire(&registry->shards[i].lock);
-		count += registry->shards[i].count;
+		count += registry->shards[i].live;
 	}
 	for (size_t i = 0; i < shards_of(registry); i++)
 		jd_lock_release(&registry->shards[i].lock);
-	return count;
+	return count + begun(registry) - kept_ended;
 }
 
 void jd_registry_each(struct jd_registry *registry,
@@ -235,8 +353,10 @@ void jd_registry_each(struct jd_registry *registry,
 		for (size_t b = 0; more && b <= shard->mask; b++) {
 			struct jd_registry_entry *entry = shard->buckets[b];
 
-			for (; more && entry; entry = entry->next)
-				more = fn(arg, entry);
+			for (; more && entry; entry = entry->next) {
+				if (atomic_load_explicit(&entry->word, memory_order_relaxed) % 2)
+					more = fn(arg, entry);
+			}
 		}
 		jd_lock_release(&shard->lock);
 	}
@@ -258,7 +378,7 @@ jd_status jd_registry_drain_poll(struct jd_registry *registry, struct jd_registr
 		drainer->pprev = &registry->drainers;
 		registry->drainers = drainer;
 	}
-	/* order: (R3) seq_cst - announce, then look; pairs with (R1), (R2). */
+	/* order: (R3) seq_cst - announce, then look; pairs with (R1), (R2), (R10), (R11). */
 	atomic_store_explicit(&registry->waiters, 1, memory_order_seq_cst);
 	jd_lock_release(&registry->lock);
 	jd_waker_drop(&old);

@@ -10,38 +10,75 @@
  * began. Each shard is a chained hash table under a lock that is held for a few instructions, and
  * deals out ids of its own in sequence, so chains are short and an id tells its shard.
  *
- * Who waits for the end asks how many shards have entries: that changes rarely, where a count of
- * all entries would be written by every worker for every task. It cannot miss a task that moves: a
- * child is inserted before its parent is removed.
- *
  * Membership keeps memory alive in one direction: removal takes the shard's lock, so whoever finds
  * a task while holding that lock may touch it, and may take a reference to touch it longer.
+ *
+ * Kept entries. The block of a task that a worker recycles stays in the registry while it is free,
+ * as an entry that is not live; so a task begins and ends there by a store of the entry's word,
+ * with no lock. Whoever holds the shard's lock may touch the block (it cannot be returned to the
+ * allocator), but not trust what it reads: the task may end and the next begin meanwhile. Fields
+ * that others read are atomic, and the word, which is never the same again, is read before and
+ * after. The id of a task is the entry's number and how often it was used; before that count
+ * overflows, the entry gets a new number. So no id is given twice.
+ *
+ * Is anybody left? Tasks with an entry of their own count in their shard, and `busy` counts the
+ * shards that have some. Tasks with a kept entry count in the tally of the worker where they begin
+ * and in that of the worker where they end; no line is written by two workers. Empty is: read all
+ * `ended`, then `busy`, then all `begun`; busy is 0 and the sums are equal. Why that is enough:
+ * each end that was read brings its beginning with it, which is then in the later sum; so when the
+ * sums are equal every beginning that was read has ended. Take any task that began before the
+ * question. With a kept entry: its beginning was read, so its end was. With its own: busy was 0, so
+ * it was removed. And children begin before their parent ends: what it left behind had begun before
+ * as well, and so on.
+ *
+ * Who tells the waiters. A removal that leaves busy at 0, an end where no worker is, and a worker
+ * that has ended tasks and is not about to run another one: if it is, somebody is left. Each does
+ * a seq_cst read-modify-write of what it counted in, then looks at `waiters`; a waiter writes
+ * `waiters`, then looks at the counts: one sees the other, and of two that count at the same time
+ * the later one sees both.
  */
 #include <jackdaw/scheduler.h>
 
 #include "runtime/lock.h"
 #include "runtime/tuning.h"
 
-/* The part of a task that the registry knows. L: the shard's lock; I: immutable once inserted. */
+/* The part of a task that the registry knows. L: the shard's lock. */
 struct jd_registry_entry {
 	struct jd_registry_entry *next;   /* L: in its bucket */
 	struct jd_registry_entry **pprev; /* L */
-	jd_task_id id;                    /* I */
+	JD_ATOMIC(uint64_t) word;         /* A: the id * 2, + 1 while the task is live; 0: new */
 };
+
+static inline jd_task_id jd_registry_entry_id(const struct jd_registry_entry *entry)
+{
+	return atomic_load_explicit(&entry->word, memory_order_relaxed) / 2;
+}
 
 struct jd_registry_shard {
 	JD_CACHE_ALIGNED struct jd_lock lock;
 	struct jd_registry_entry **buckets; /* L */
 	size_t mask;                        /* L: buckets - 1 */
-	size_t count;                       /* L */
+	size_t count;                       /* L: entries */
+	size_t live;                        /* L: of these, not kept */
 	uint64_t ids;                       /* L: given so far */
+};
+
+/* What one worker counts. W: its driving thread writes, any thread reads, atomic. */
+struct jd_registry_tally {
+	JD_CACHE_ALIGNED _Atomic(uint64_t) begun; /* W */
+	_Atomic(uint64_t) ended;                  /* W */
+	bool unchecked;                           /* O: it has ended some and told nobody */
 };
 
 struct jd_registry {
 	struct jd_registry_shard shards[JD_REGISTRY_SHARDS];
 	const struct jd_allocator *allocator;    /* I */
 	unsigned shift;                          /* I: log2 of the shards in use */
-	JD_CACHE_ALIGNED _Atomic(uint64_t) busy; /* A: shards with entries */
+	unsigned uses;                           /* I: bits of an id that count uses */
+	unsigned tally_count;                    /* I */
+	struct jd_registry_tally *tallies;       /* I: of the workers */
+	JD_CACHE_ALIGNED _Atomic(uint64_t) busy; /* A: shards with live entries that are not kept */
+	_Atomic(uint64_t) ended;                 /* A: kept ones, by threads without a tally */
 	struct jd_lock lock;                     /* guards the two lists below */
 	_Atomic(uint32_t) waiters;               /* A: drainers exist; written under lock */
 	struct jd_registry_drainer *drainers;    /* L */
@@ -62,19 +99,65 @@ void jd_registry_free(struct jd_registry *registry);
 /* Before the first entry: ids are 1, 2, 3 ... in the order of insertion, whatever the threads. */
 void jd_registry_make_serial(struct jd_registry *registry);
 
+/* Before the first entry: as many tallies. JD_ENOMEM. */
+jd_status jd_registry_add_tallies(struct jd_registry *registry, unsigned count);
+
 /* Gives the entry its id and makes it findable. Never fails. */
 void jd_registry_insert(struct jd_registry *registry, struct jd_registry_entry *entry);
 void jd_registry_remove(struct jd_registry *registry, struct jd_registry_entry *entry);
 
+/* For an entry to be kept, new (word 0) or not: gives it a number of its own. Never fails. */
+JD_COLD void jd_registry_renumber(struct jd_registry *registry, struct jd_registry_entry *entry);
+
+/* A kept entry goes, with its block. */
+JD_COLD void jd_registry_discard(struct jd_registry *registry, struct jd_registry_entry *entry);
+
+/* A task begins in a kept entry: all others may see it from now on. Never fails. Owner of tally. */
+static inline void jd_registry_begin(struct jd_registry *registry, struct jd_registry_tally *tally,
+				     struct jd_registry_entry *entry)
+{
+	uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
+	uint64_t begun = atomic_load_explicit(&tally->begun, memory_order_relaxed);
+
+	if (JD_UNLIKELY(!word || (word / 2 & JD_REGISTRY_USES) == JD_REGISTRY_USES)) {
+		jd_registry_renumber(registry, entry);
+		word = atomic_load_explicit(&entry->word, memory_order_relaxed);
+	}
+	atomic_store_explicit(&tally->begun, begun + 1, memory_order_relaxed);
+	/* The next use, and live.
+	 * order: (R8) release - the task's fields; pairs with (R9). */
+	atomic_store_explicit(&entry->word, word + 3, memory_order_release);
+}
+
+/* A task in a kept entry ends, on a thread that drives no worker of this registry. */
+void jd_registry_end_elsewhere(struct jd_registry *registry, struct jd_registry_entry *entry);
+
+/*
+ * The same on a worker. jd_registry_check has to be called before the thread turns to anything but
+ * another task. Owner of tally.
+ */
+static inline void jd_registry_end(struct jd_registry_tally *tally, struct jd_registry_entry *entry)
+{
+	uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
+	uint64_t ended = atomic_load_explicit(&tally->ended, memory_order_relaxed);
+
+	atomic_store_explicit(&entry->word, word - 1, memory_order_relaxed);
+	/* order: (R6) release - what the task did, and all that began before; pairs with (R7). */
+	atomic_store_explicit(&tally->ended, ended + 1, memory_order_release);
+	tally->unchecked = true;
+}
+/* Tells those who wait for the end if this is it. Owner of tally. */
+JD_COLD void jd_registry_check(struct jd_registry *registry, struct jd_registry_tally *tally);
+
 bool jd_registry_contains(struct jd_registry *registry, jd_task_id id);
 uint64_t jd_registry_count(struct jd_registry *registry);
 
-/* One load. What removed tasks did is visible when it is true. */
+/* What removed tasks did is visible when it is true. */
 bool jd_registry_is_empty(const struct jd_registry *registry);
 
 /*
- * Calls fn on every entry, one shard at a time under its lock, until fn returns false. fn must
- * not call back into the registry.
+ * Calls fn on every live entry, one shard at a time under its lock, until fn returns false. fn must
+ * not call back into the registry. A kept entry may change hands during fn; see above.
  */
 void jd_registry_each(struct jd_registry *registry,
 		      bool (*fn)(void *arg, struct jd_registry_entry *entry), void *arg);

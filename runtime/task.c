@@ -6,7 +6,6 @@
 #include "runtime/runnable.h"
 #include "runtime/worker.h"
 
-static const struct jd_runnable_ops task_runnable_ops;
 static const struct jd_waker_ops task_waker_ops;
 
 static size_t align_up(size_t n)
@@ -29,6 +28,11 @@ size_t jd_task_size(size_t future_size, size_t result_size)
 	return align_up(sizeof(struct jd_task)) + align_up(future_size) + result_size;
 }
 
+static jd_label task_label(const struct jd_task *task)
+{
+	return atomic_load_explicit(&task->label, memory_order_relaxed);
+}
+
 static void observe(struct jd_task *task, enum jd_event event)
 {
 	struct jd_observer *observer = task->scheduler->observer;
@@ -48,18 +52,25 @@ static void task_destroy(struct jd_task *task)
 	struct jd_lane *lane = jd_worker_lane(scheduler);
 	unsigned units = task->units;
 
-	if (lane && units) {
-		jd_lane_free(lane, task, units);
-	} else {
-		size_t size = units ? (size_t)units * JD_LANE_UNIT
-				    : jd_task_size(task->ops->size, task->ops->result_size);
-
-		jd_memory_free(scheduler->allocator, task, size, alignof(max_align_t));
-	}
+	if (!units)
+		jd_memory_free(scheduler->allocator, task,
+			       jd_task_size(task->ops->size, task->ops->result_size),
+			       alignof(max_align_t));
+	else if (!lane || !jd_lane_keep(lane, task, units))
+		jd_task_discard(scheduler, task, units);
 	if (lane)
 		jd_lane_release(lane);
 	else
 		jd_scheduler_release(scheduler);
+}
+
+void jd_task_discard(struct jd_scheduler *scheduler, void *block, unsigned units)
+{
+	struct jd_task *task = block;
+
+	jd_registry_discard(scheduler->registry, &task->entry);
+	jd_memory_free(scheduler->allocator, block, (size_t)units * JD_LANE_UNIT,
+		       alignof(max_align_t));
 }
 
 static void drop_result(struct jd_task *task)
@@ -95,8 +106,9 @@ static void task_schedule(struct jd_task *task, uint32_t flags)
 
 	switch ((enum jd_task_kind)task->kind) {
 	case JD_TASK_BACKGROUND:
-		status = task->label ? jd_schedule_labeled(scheduler, &task->runnable, task->label)
-				     : scheduler->ops->schedule(scheduler, &task->runnable);
+		status = task_label(task)
+				 ? jd_schedule_labeled(scheduler, &task->runnable, task_label(task))
+				 : scheduler->ops->schedule(scheduler, &task->runnable);
 		break;
 	case JD_TASK_FOREGROUND:
 		status = jd_schedule_foreground(scheduler, &task->runnable, task->runnable.session);
@@ -130,12 +142,34 @@ static void task_unref(struct jd_task *task)
 	task_follow(task, jd_task_state_unref(&task->state));
 }
 
+static void task_unregister(struct jd_task *task)
+{
+	struct jd_registry *registry = task->scheduler->registry;
+	struct jd_lane *lane = jd_worker_lane(task->scheduler);
+
+	if (!task->units)
+		jd_registry_remove(registry, &task->entry);
+	else if (lane)
+		jd_registry_end(lane->tally, &task->entry);
+	else
+		jd_registry_end_elsewhere(registry, &task->entry);
+}
+
+/* After a task ended where its worker may turn to something else than tasks. */
+static void check_empty(struct jd_scheduler *scheduler)
+{
+	struct jd_lane *lane = jd_worker_lane(scheduler);
+
+	if (lane && lane->tally->unchecked)
+		jd_registry_check(scheduler->registry, lane->tally);
+}
+
 /* The future goes, on the thread that holds the runnable. */
 static void end_future(struct jd_task *task)
 {
 	jd_future_drop(task_future(task));
 	observe(task, JD_EVENT_FINISH);
-	jd_registry_remove(task->scheduler->registry, &task->entry);
+	task_unregister(task);
 }
 
 /* Ends a closed task whose runnable, and its reference, are the caller's. */
@@ -218,7 +252,11 @@ static void task_cancel_runnable(struct jd_runnable *runnable)
 
 	if (JD_UNLIKELY(!jd_task_state_runnable(s)))
 		JD_MISUSE("a task was cancelled by one who does not own its runnable");
+	struct jd_scheduler *scheduler = jd_scheduler_retain(task->scheduler);
+
 	task_close(task);
+	check_empty(scheduler);
+	jd_scheduler_release(scheduler);
 }
 
 static void task_describe(const struct jd_runnable *runnable, struct jd_runnable_info *info)
@@ -227,15 +265,15 @@ static void task_describe(const struct jd_runnable *runnable, struct jd_runnable
 						     struct jd_task, runnable);
 
 	*info = (struct jd_runnable_info){
-		.id = task->entry.id,
-		.label = task->label,
+		.id = jd_registry_entry_id(&task->entry),
+		.label = task_label(task),
 		.session = task->runnable.session,
-		.site = task->site,
+		.site = jd_task_get_site(task),
 		.state = jd_task_get_state(task),
 	};
 }
 
-static const struct jd_runnable_ops task_runnable_ops = {
+const struct jd_runnable_ops jd_task_runnable_ops = {
 	.run = task_run,
 	.cancel = task_cancel_runnable,
 	.describe = task_describe,
@@ -243,7 +281,7 @@ static const struct jd_runnable_ops task_runnable_ops = {
 
 void jd_task_prefetch(const struct jd_runnable *runnable)
 {
-	if (runnable->ops != &task_runnable_ops)
+	if (runnable->ops != &jd_task_runnable_ops)
 		return;
 	const struct jd_task *task = jd_container_of((struct jd_runnable *)(uintptr_t)runnable,
 						     struct jd_task, runnable);
@@ -405,21 +443,29 @@ static bool spawn_valid(struct jd_scheduler *scheduler, const struct jd_future *
 	       future->ops->size >= sizeof(*future) && options_valid(options);
 }
 
-/* The memory of a task, and its reference on the scheduler. *units: see struct jd_task. */
-static struct jd_task *block_alloc(struct jd_scheduler *scheduler, size_t size, unsigned *units)
+/* The memory of a task, a reference on the scheduler, and what lasts as long as the memory. */
+static struct jd_task *block_alloc(struct jd_scheduler *scheduler, size_t size,
+				   enum jd_task_kind kind)
 {
 	struct jd_lane *lane = jd_worker_lane(scheduler);
-	struct jd_task *task;
+	/* Of other kinds tasks are few, and end elsewhere. */
+	unsigned units = lane && kind == JD_TASK_BACKGROUND ? jd_lane_units(size) : 0;
+	struct jd_task *task = units ? jd_lane_take(lane, units) : NULL;
 
-	*units = lane ? jd_lane_units(size) : 0;
-	task = *units ? jd_lane_alloc(lane, *units)
-		      : jd_memory_alloc(scheduler->allocator, size, alignof(max_align_t));
-	if (!task)
-		return NULL;
+	if (!task) {
+		task = jd_memory_alloc(scheduler->allocator,
+				       units ? (size_t)units * JD_LANE_UNIT : size,
+				       alignof(max_align_t));
+		if (!task)
+			return NULL;
+		atomic_init(&task->entry.word, 0);
+		task->units = (uint8_t)units;
+	}
 	if (lane)
 		jd_lane_retain(lane);
 	else
 		jd_scheduler_retain(scheduler);
+	task->scheduler = scheduler;
 	return task;
 }
 
@@ -429,28 +475,35 @@ static struct jd_task *task_alloc(struct jd_scheduler *scheduler, size_t size, s
 {
 	if (size > SIZE_MAX / 4 || result_size > SIZE_MAX / 4)
 		return NULL;
-	unsigned units;
-	struct jd_task *task = block_alloc(scheduler, jd_task_size(size, result_size), &units);
+	struct jd_task *task =
+		block_alloc(scheduler, jd_task_size(size, result_size), options->kind);
 
 	if (!task)
 		return NULL;
-	*task = (struct jd_task){
-		.runnable = JD_RUNNABLE_INIT(&task_runnable_ops),
-		.scheduler = scheduler,
-		.label = options->label,
-		.site = options->site,
-		.kind = (uint8_t)options->kind,
-		.units = (uint8_t)units,
-	};
+	/* Others may look at label, site and state: see each_entry. */
+	task->runnable = (struct jd_runnable)JD_RUNNABLE_INIT(&jd_task_runnable_ops);
 	task->runnable.session = options->kind == JD_TASK_FOREGROUND ? options->session : 0;
-	atomic_init(&task->state, state);
+	atomic_store_explicit(&task->state, state, memory_order_relaxed);
+	task->awaiter = (struct jd_waker){0};
+	/* order: (TK1) release - after the end of the block's last task; pairs with (TK2). */
+	atomic_store_explicit(&task->label, options->label, memory_order_release);
+	/* order: (TK3) release - as (TK1); pairs with (TK4). */
+	atomic_store_explicit(&task->site, options->site, memory_order_release);
+	task->status = JD_OK;
+	task->kind = (uint8_t)options->kind;
+	task->taken = false;
 	return task;
 }
 
 /* It is complete. */
 static void task_begin(struct jd_task *task)
 {
-	jd_registry_insert(task->scheduler->registry, &task->entry);
+	struct jd_registry *registry = task->scheduler->registry;
+
+	if (task->units)
+		jd_registry_begin(registry, jd_worker_lane(task->scheduler)->tally, &task->entry);
+	else
+		jd_registry_insert(registry, &task->entry);
 	observe(task, JD_EVENT_SPAWN);
 }
 
@@ -530,7 +583,8 @@ jd_status jd_task_new_around(struct jd_scheduler *scheduler, const struct jd_tas
 void jd_task_abandon(struct jd_task *task, bool handle)
 {
 	observe(task, JD_EVENT_FINISH);
-	jd_registry_remove(task->scheduler->registry, &task->entry);
+	task_unregister(task);
+	check_empty(task->scheduler);
 	jd_task_state_set(&task->state, JD_TASK_CLOSED);
 	jd_task_state_clear(&task->state, JD_TASK_SCHEDULED);
 	if (handle)
@@ -549,8 +603,9 @@ jd_status jd_task_first_schedule(struct jd_task *task)
 	case JD_TASK_BACKGROUND:
 		break;
 	}
-	return task->label ? jd_schedule_labeled(task->scheduler, &task->runnable, task->label)
-			   : jd_schedule(task->scheduler, &task->runnable);
+	return task_label(task)
+		       ? jd_schedule_labeled(task->scheduler, &task->runnable, task_label(task))
+		       : jd_schedule(task->scheduler, &task->runnable);
 }
 
 jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future,
@@ -580,12 +635,12 @@ bool jd_task_is_finished(const struct jd_task *task)
 
 jd_task_id jd_task_get_id(const struct jd_task *task)
 {
-	return task->entry.id;
+	return jd_registry_entry_id(&task->entry);
 }
 
 jd_label jd_task_get_label(const struct jd_task *task)
 {
-	return task->label;
+	return task_label(task);
 }
 
 jd_session_id jd_task_get_session(const struct jd_task *task)
@@ -595,7 +650,7 @@ jd_session_id jd_task_get_session(const struct jd_task *task)
 
 const char *jd_task_get_site(const struct jd_task *task)
 {
-	return task->site;
+	return atomic_load_explicit(&task->site, memory_order_relaxed);
 }
 
 struct jd_scheduler *jd_task_get_scheduler(const struct jd_task *task)
@@ -614,57 +669,4 @@ const char *jd_task_get_state(const struct jd_task *task)
 	if (s & JD_TASK_RUNNING)
 		return "running";
 	return s & JD_TASK_SCHEDULED ? "scheduled" : "waiting";
-}
-
-/* --- All tasks of a scheduler --------------------------------------------------------------- */
-
-struct each_arg {
-	bool (*fn)(void *arg, const struct jd_runnable_info *info);
-	void *arg;
-};
-
-static bool each_entry(void *arg, struct jd_registry_entry *entry)
-{
-	struct each_arg *each = arg;
-	struct jd_task *task = jd_container_of(entry, struct jd_task, entry);
-	struct jd_runnable_info info;
-
-	task_describe(&task->runnable, &info);
-	return each->fn(each->arg, &info);
-}
-
-void jd_scheduler_each_task(struct jd_scheduler *self,
-			    bool (*fn)(void *arg, const struct jd_runnable_info *info), void *arg)
-{
-	struct each_arg each = {fn, arg};
-
-	jd_registry_each(self->registry, each_entry, &each);
-}
-
-/* Closes a waiting task and collects its runnable; the others come by themselves. */
-static bool collect_entry(void *arg, struct jd_registry_entry *entry)
-{
-	struct jd_runnable **list = arg;
-	struct jd_task *task = jd_container_of(entry, struct jd_task, entry);
-	bool was_open;
-
-	if (jd_task_state_cancel(&task->state, &was_open) == JD_TASK_SCHEDULE) {
-		task->runnable.next = *list;
-		*list = &task->runnable;
-	}
-	return true;
-}
-
-void jd_scheduler_cancel_tasks(struct jd_scheduler *self)
-{
-	struct jd_runnable *waiting = NULL;
-
-	jd_registry_each(self->registry, collect_entry, &waiting);
-	jd_runnable_cancel_list(waiting);
-	/*
-	 * What is left is in the hands of threads that are about to schedule it and will be
-	 * refused. A drop above may have closed others; they come the same way.
-	 */
-	while (!jd_registry_is_empty(self->registry))
-		jd_runnable_cancel_list(jd_registry_take_orphans(self->registry, true));
 }

@@ -13,18 +13,18 @@
  * Access: I immutable after new; S by the rules of the state word; H the owner of the handle.
  */
 struct jd_task {
-	struct jd_runnable runnable;     /* S: whoever holds the runnable */
+	struct jd_runnable runnable;     /* S: whoever holds the runnable; first */
 	jd_task_state state;             /* A */
 	struct jd_scheduler *scheduler;  /* I: one reference */
 	const struct jd_future_ops *ops; /* I: of the future; valid after the future is gone */
 	struct jd_waker awaiter;         /* S: invariant 4 */
 	struct jd_registry_entry entry;  /* the registry's */
-	jd_label label;                  /* I */
-	const char *site;                /* I */
+	JD_ATOMIC(jd_label) label;       /* I: atomic for those who look into a kept entry */
+	JD_ATOMIC(const char *) site;    /* I: as label */
 	int32_t status;                  /* S: as the result */
 	uint8_t kind;                    /* I: enum jd_task_kind */
-	uint8_t units;                   /* I: a block of a lane, of so many units; 0: exact */
-	bool taken;                      /* H: the result was handed out */
+	uint8_t units; /* I: of a block that lanes keep, for good; 0: exact size */
+	bool taken;    /* H: the result was handed out */
 };
 
 /*
@@ -62,5 +62,19 @@ void jd_task_abandon(struct jd_task *task, bool handle);
  * owns the runnable and has no other thread that starts or ends tasks now.
  */
 void jd_task_prefetch(const struct jd_runnable *runnable);
+
+/* The operations by which a runnable is known to be a task; whether one is, of that scheduler. */
+extern const struct jd_runnable_ops jd_task_runnable_ops;
+
+static inline bool jd_task_belongs(const struct jd_runnable *runnable,
+				   const struct jd_scheduler *scheduler)
+{
+	const struct jd_task *task = (const struct jd_task *)(const void *)runnable;
+
+	return runnable->ops == &jd_task_runnable_ops && task->scheduler == scheduler;
+}
+
+/* Returns a block of units, kept by a lane, to the allocator. */
+void jd_task_discard(struct jd_scheduler *scheduler, void *block, unsigned units);
 
 #endif

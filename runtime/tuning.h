@@ -45,6 +45,11 @@
 /* Bytes of free blocks that a worker keeps of each size: some thousand tasks. */
 #define JD_LANE_BYTES (256 * 1024)
 
+/* Bits of a task id that count the uses of a recycled block; then it gets a new number, which takes
+ * a lock. What is left for numbers lasts for a century. */
+#define JD_REGISTRY_USE_BITS 8
+#define JD_REGISTRY_USES ((UINT64_C(1) << JD_REGISTRY_USE_BITS) - 1)
+
 /* How long a thread without a job stays, ns: longer than the pauses of bursty blocking work. */
 #define JD_POOL_KEEP_ALIVE_NS (10 * JD_SEC)
 

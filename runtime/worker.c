@@ -4,6 +4,7 @@
 
 #include "runtime/memory.h"
 #include "runtime/runnable.h"
+#include "runtime/task.h"
 #include "runtime/tuning.h"
 
 static void count(_Atomic(uint64_t) *counter, uint64_t n)
@@ -406,10 +407,19 @@ static void nap(struct jd_worker *w)
 	(void)jd_futex_wait(&w->word, JD_IDLE_RUNNING, deadline < next ? deadline : next);
 }
 
+/* Before it turns to anything but a task of its scheduler: see registry.h. */
+static void tell_ended(struct jd_worker *w)
+{
+	if (w->lane.tally->unchecked)
+		jd_registry_check(w->lane.scheduler->registry, w->lane.tally);
+}
+
 /* Searches and sleeps until there is something; NULL when the loop is to end. */
 static struct jd_runnable *find_work(struct jd_worker *w)
 {
 	struct jd_workers *all = w->all;
+
+	tell_ended(w);
 	bool searching = jd_idle_search(&all->idle, all->search_max);
 	bool woken = false;
 
@@ -453,11 +463,14 @@ static void drive_loop(struct jd_worker *w, struct jd_pool_thread *self)
 		}
 		if (r != &w->run_stolen)
 			jd_runnable_unmark(r);
+		if (!jd_task_belongs(r, w->lane.scheduler))
+			tell_ended(w);
 		count(&w->local.turns, 1);
 		jd_runnable_run(r, w);
 		if (JD_UNLIKELY(self->worker != w))
 			return; /* a task blocked: another thread drives w now */
 	}
+	tell_ended(w);
 	self->worker = NULL;
 }
 
@@ -592,24 +605,6 @@ struct jd_runnable *jd_workers_rest(struct jd_workers *all)
 
 /* --- Life cycle ----------------------------------------------------------------------------- */
 
-/* The others in the order in which they are tried: class by class of distance. */
-static void order_victims(struct jd_worker *w)
-{
-	unsigned n = w->all->count, at = 0;
-
-	for (unsigned distance = 0; distance <= JD_TOPOLOGY_FARTHEST; distance++) {
-		unsigned first = at;
-
-		for (unsigned v = 0; v < n; v++) {
-			if (v != w->index &&
-			    jd_placement_distance(w->all->placement, w->index, v) == distance)
-				w->victims[at++].index = v;
-		}
-		for (unsigned i = first; i < at; i++)
-			w->victims[i].next_class = at;
-	}
-}
-
 static jd_status worker_init(struct jd_worker *w, struct jd_workers *all, unsigned index)
 {
 	static const struct jd_runnable_ops drive_ops = {.run = drive, .cancel = drive_cancel};
@@ -624,7 +619,7 @@ static jd_status worker_init(struct jd_worker *w, struct jd_workers *all, unsign
 				      alignof(struct jd_victim));
 	if (!w->victims)
 		return JD_ENOMEM;
-	order_victims(w);
+	jd_worker_order_victims(w);
 	jd_status status = jd_local_init(&w->local, JD_WORKER_DEQUE_CAPACITY, all->allocator,
 					 all->reclaimer.reclaim);
 

@@ -133,6 +133,9 @@ void jd_workers_stop(struct jd_workers *all);
 /* One that is still queued at a worker, after all threads have ended; NULL: none is. */
 struct jd_runnable *jd_workers_rest(struct jd_workers *all);
 
+/* Fills the worker's victims, class by class of distance. Needs its index and the placement. */
+void jd_worker_order_victims(struct jd_worker *w);
+
 void jd_workers_dump(const struct jd_workers *all, FILE *out);
 
 #endif

@@ -9,6 +9,7 @@
 #include "runtime/memory.h"
 #include "runtime/parked.h"
 #include "runtime/runnable.h"
+#include "runtime/task.h"
 #include "runtime/tuning.h"
 #include "runtime/worker.h"
 
@@ -339,9 +340,12 @@ static jd_status init_workers(struct jd_ws_scheduler *ws, const struct jd_ws_opt
 	/* Not on one CPU, where nobody can post meanwhile, nor where a quota is all there is. */
 	ws->workers.dozes = jd_topology_cpus(ws->topology) > 1 &&
 			    jd_topology_parallelism(ws->topology) == jd_topology_cpus(ws->topology);
-	status = jd_workers_init(&ws->workers, count, allocator, &ws->placement, &ws->pool);
+	status = jd_registry_add_tallies(ws->base.registry, count);
+	if (status == JD_OK)
+		status = jd_workers_init(&ws->workers, count, allocator, &ws->placement, &ws->pool);
 	for (unsigned i = 0; status == JD_OK && i < count; i++)
-		jd_lane_init(&ws->workers.workers[i].lane, &ws->base);
+		jd_lane_init(&ws->workers.workers[i].lane, &ws->base,
+			     &ws->base.registry->tallies[i], jd_task_discard);
 	return status;
 }
 

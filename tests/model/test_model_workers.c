@@ -38,6 +38,7 @@ static struct {
 	struct jd_thread_pool pool;
 	struct jd_pool_thread threads[WORKERS];
 	struct jd_reclaim_keep keep;
+	struct jd_registry_tally tally;
 	struct job jobs[RUNNABLES];
 	_Atomic(uint32_t) ran[RUNNABLES];
 	/*
@@ -49,6 +50,16 @@ static struct {
 	unsigned total;
 	bool in_turn; /* each is scheduled from outside when the one before it has run */
 } s;
+
+/* Nothing here is a task. */
+const struct jd_runnable_ops jd_task_runnable_ops;
+
+void jd_registry_check(struct jd_registry *registry, struct jd_registry_tally *tally)
+{
+	(void)registry;
+	(void)tally;
+	model_fail("nothing here is a task");
+}
 
 /* --- What worker.c wants of the rest of the runtime ---------------------------------------- */
 
@@ -311,6 +322,8 @@ static void set_up(unsigned outside, unsigned total)
 	/* The product relies on zeroed memory for its other atomics. */
 	model_defined(&s.all, sizeof(s.all));
 	model_defined(s.all.workers, WORKERS * sizeof(*s.all.workers));
+	for (unsigned i = 0; i < WORKERS; i++)
+		s.all.workers[i].lane.tally = &s.tally;
 	for (unsigned i = 0; i < RUNNABLES; i++) {
 		s.jobs[i].runnable = (struct jd_runnable)JD_RUNNABLE_INIT(&job_ops);
 		s.jobs[i].number = i;
