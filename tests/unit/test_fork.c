@@ -530,6 +530,52 @@ static void test_a_thief_without_a_stack(void **state)
 	jd_fork_host_fini(&host);
 }
 
+/* Memory for the host and for one stack, not for more. */
+struct scarce {
+	struct jd_allocator base;
+	unsigned left;
+};
+
+static void *scarce_alloc(void *ctx, size_t size, size_t align)
+{
+	const struct jd_allocator *real = jd_allocator_default();
+	struct scarce *scarce = ctx;
+
+	if (scarce->left == 0)
+		return NULL;
+	scarce->left--;
+	return real->alloc(real->ctx, size, align);
+}
+
+static void scarce_free(void *ctx, void *ptr, size_t size, size_t align)
+{
+	const struct jd_allocator *real = jd_allocator_default();
+
+	(void)ctx;
+	real->free(real->ctx, ptr, size, align);
+}
+
+static void test_without_memory_a_region_is_serial(void **state)
+{
+	struct scarce scarce = {.base = {.alloc = scarce_alloc, .free = scarce_free}, .left = 0};
+	struct jd_fork_region outer, inner;
+	struct jd_fork_host host;
+
+	(void)state;
+	scarce.base.ctx = &scarce;
+	assert_int_equal(jd_fork_host_init(&host, &scarce.base, 4, 8, NULL), JD_ENOMEM);
+	scarce.left = 2;
+	assert_int_equal(jd_fork_host_init(&host, &scarce.base, 4, 8, NULL), JD_OK);
+	assert_int_equal(fib(jd_fork_host_enter(&host, &outer), 12), 144);
+	assert_non_null(jd_fork_self()._stack->_host);
+	assert_int_equal(fib(jd_fork_host_enter(&host, &inner), 12), 144);
+	assert_null(jd_fork_self()._stack->_host);
+	jd_fork_leave(&inner);
+	assert_int_equal(fib(jd_fork_self(), 12), 144);
+	jd_fork_leave(&outer);
+	jd_fork_host_fini(&host);
+}
+
 /* --- Other schedulers ------------------------------------------------------------------------- */
 
 static void test_serial_without_a_scheduler(void **state)
@@ -602,10 +648,34 @@ static void leave_too_early(void *arg)
 	jd_fork_leave(&region);
 }
 
+static void leave_in_the_wrong_order(void *arg)
+{
+	struct jd_scheduler *s = new_ws(1);
+	struct jd_fork_region outer, inner;
+
+	(void)arg;
+	jd_fork_enter(s, &outer);
+	jd_fork_enter(s, &inner);
+	jd_fork_leave(&outer);
+}
+
+static void leave_with_a_private_frame(void *arg)
+{
+	struct fib f = {.n = 1};
+	struct jd_fork_region region;
+
+	(void)arg;
+	jd_fork_enter(NULL, &region);
+	jd_fork_here(&f.frame, fib_here_run);
+	jd_fork_leave(&region);
+}
+
 static void test_leaving_with_a_frame_open_is_caught(void **state)
 {
 	(void)state;
 	assert_true(death_aborts(leave_too_early, NULL, "BUG IN CLIENT: a region is left"));
+	assert_true(death_aborts(leave_with_a_private_frame, NULL, "a forked frame is not joined"));
+	assert_true(death_aborts(leave_in_the_wrong_order, NULL, "before one inside it"));
 }
 
 int main(void)
@@ -619,6 +689,7 @@ int main(void)
 		cmocka_unit_test(test_a_frame_waits_for_a_task_of_the_worker_that_joins_it),
 		cmocka_unit_test(test_deeper_than_the_slots),
 		cmocka_unit_test(test_a_thief_without_a_stack),
+		cmocka_unit_test(test_without_memory_a_region_is_serial),
 		cmocka_unit_test(test_serial_without_a_scheduler),
 		cmocka_unit_test(test_the_seed_decides_on_the_test_scheduler),
 		cmocka_unit_test(test_leaving_with_a_frame_open_is_caught),
