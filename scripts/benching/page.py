@@ -16,7 +16,8 @@ from tables import quantity
 
 STYLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page.css")
 # These keep their colours in every report; others take what is left, in order of appearance.
-KNOWN = ("ws", "serial", "gcd", "mutex", "test", "tbb", "go", "tokio", "asio", "omp")
+KNOWN = ("ws", "serial", "gcd", "mutex", "test", "tbb", "go", "tokio", "asio", "gomp", "llvmomp",
+         "glib", "uv", "ev")
 
 
 def colours(figures: Iterable[Figure]) -> Dict[str, int]:
@@ -203,11 +204,11 @@ def granularity(figures: Sequence[Figure], colour: Dict[str, int]) -> str:
             for f, _ in with_points]
     return ("<p>How small a piece of a parallel loop may be. Efficiency is the time of the serial "
             "loop over (workers × time); METG(50 %) is the smallest piece that still reaches half "
-            "of it.</p><article>"
+            "of it.</p><div class=\"cards\"><article>"
             + plots.curves("efficiency by granularity", series + [half],
                            "serial work in a piece, ns", "efficiency, %", log_x=True,
                            from_zero=True)
-            + table(["contender", "workers", "METG(50 %), ns", "±"], rows) + "</article>")
+            + table(["contender", "workers", "METG(50 %), ns", "±"], rows) + "</article></div>")
 
 
 def memory(figures: Sequence[Figure], colour: Dict[str, int]) -> str:

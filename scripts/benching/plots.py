@@ -8,8 +8,8 @@ import math
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 WIDTH, HEIGHT = 560, 300
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 42
-COLOURS = 10
+LEFT, RIGHT, TOP, BOTTOM = 62, 26, 12, 46  # room for the larger letters of a phone, too
+COLOURS = 14
 
 
 class Series(NamedTuple):
@@ -48,8 +48,8 @@ def bars(title: str, items: Sequence[Bar]) -> str:
     """Horizontal bars from zero, longest name and value outside of the bars."""
     if not items:
         return ""
-    name_width = 8 + 7.2 * max(len(b.name) for b in items)
-    room = WIDTH - name_width - 110
+    name_width = 10 + 11 * max(len(b.name) for b in items)
+    room = WIDTH - name_width - 130
     most = max(b.value + b.spread for b in items) or 1.0
     body = []
     for i, bar in enumerate(items):
@@ -104,7 +104,7 @@ def frame(x: Axis, y: Axis, x_title: str, y_title: str,
                     f'<text x="{LEFT - 6}" y="{y.at(v) + 4:.1f}" class="end">{short(v)}</text>')
     for v, label in x_labels if x_labels else [(v, short(v)) for v in x.ticks()]:
         body.append(f'<path d="M{x.at(v):.1f} {TOP}V{HEIGHT - BOTTOM}" class="grid"/>'
-                    f'<text x="{x.at(v):.1f}" y="{HEIGHT - BOTTOM + 16}" class="middle">'
+                    f'<text x="{x.at(v):.1f}" y="{HEIGHT - BOTTOM + 18}" class="middle">'
                     f"{escape(label)}</text>")
     body.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" class="middle">'
                 f"{escape(x_title)}</text>")
