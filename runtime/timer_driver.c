@@ -390,8 +390,8 @@ static void empty_ring(struct jd_timer_driver *driver, uint32_t head, uint32_t t
 }
 
 /*
- * Puts all that has come into the wheel. Returns a reading of the clock that is later than what
- * has come in: now_ns if the caller is the owner, alone with its ring.
+ * Puts all that has come into the wheel. Returns a reading of the clock that is later than every
+ * delay that has come in: now_ns if the caller is the owner, who alone leaves delays to be read.
  */
 static uint64_t take_in(struct jd_timer_driver *driver, uint64_t now_ns)
 {
@@ -408,7 +408,7 @@ static uint64_t take_in(struct jd_timer_driver *driver, uint64_t now_ns)
 		lower_wheel_next(driver,
 				 atomic_load_explicit(&driver->ring_next, memory_order_relaxed));
 	inbox = take_inbox(driver);
-	if (inbox || (tail != head && !driver->held_by_owner))
+	if (!driver->held_by_owner && (inbox || tail != head))
 		now_ns = jd_clock_now();
 	if (JD_UNLIKELY(driver->homeless != NULL))
 		house_the_homeless(driver);

@@ -175,8 +175,9 @@ struct jd_scheduler_ops {
 	 * The owner of a JD_RUNNABLE_INLINE may wait, after JD_EALREADY, until its run or cancel
 	 * has been called. So timers are claimed one by one, also those that are due together or
 	 * are cancelled at shutdown: once cancel_timer would say JD_EALREADY for one, the thread
-	 * that claimed it enters its run or cancel next, with no lock held, before it claims
-	 * another or calls anything else.
+	 * that claimed it enters its run or cancel next, with no lock held that anybody would
+	 * wait for, before it claims another or calls anything else.
+	 * One call at a time for one timer: once one has said JD_OK, the memory may be gone.
 	 */
 	jd_status (*cancel_timer)(struct jd_scheduler *self, struct jd_timer *timer);
 
