@@ -26,12 +26,18 @@ struct CMUnitTest {
 #define cmocka_unit_test_teardown(f, teardown) {#f, f, NULL, teardown}
 #define cmocka_unit_test_setup_teardown(f, setup, teardown) {#f, f, setup, teardown}
 /* clang-format on */
+#define cmocka_run_group_tests(tests, setup, teardown) \
+	cmocka_run_group_tests_name(#tests, tests, setup, teardown)
 #define cmocka_run_group_tests_name(name, tests, setup, teardown) \
 	jd_cmocka_run(name, tests, sizeof(tests) / sizeof((tests)[0]), setup, teardown)
 
 /* Returns how many failed. */
 int jd_cmocka_run(const char *group, const struct CMUnitTest *tests, size_t n,
 		  int (*setup)(void **state), int (*teardown)(void **state));
+
+/* What the macro stands for in cmocka, for callers whose table is an argument. */
+#define _cmocka_run_group_tests(name, tests, n, setup, teardown) \
+	jd_cmocka_run(name, tests, n, setup, teardown)
 
 /* Ends the test: failed with a message, or skipped when format is NULL. */
 _Noreturn void jd_cmocka_end(const char *file, int line, const char *format, ...)
