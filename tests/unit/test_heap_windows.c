@@ -1,4 +1,4 @@
-/* test_heap_windows.c - schedulers come and go and leave nothing on the heaps: counted by the system. */
+/* test_heap_windows.c - schedulers leave nothing on the heaps: counted by the system. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
