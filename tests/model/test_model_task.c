@@ -229,11 +229,8 @@ static void run_all(struct jd_runnable *r)
 	}
 }
 
-static void set_up(unsigned n_wakers, unsigned events)
+static void clear(unsigned n_wakers, unsigned events)
 {
-	struct waiting waiting = {{&waiting_ops}, 0};
-	const struct jd_task_options options = {.kind = JD_TASK_BACKGROUND};
-
 	memset(&s, 0, sizeof(s));
 	jd_injector_init(&s.queue);
 	s.scheduler.ops = &scheduler_ops;
@@ -246,6 +243,14 @@ static void set_up(unsigned n_wakers, unsigned events)
 		atomic_init(&s.happened[i], 0);
 	atomic_init(&s.ended, 0);
 	atomic_init(&s.awoken, 0);
+}
+
+static void set_up(unsigned n_wakers, unsigned events)
+{
+	struct waiting waiting = {{&waiting_ops}, 0};
+	const struct jd_task_options options = {.kind = JD_TASK_BACKGROUND};
+
+	clear(n_wakers, events);
 	MODEL_CHECK(jd_task_spawn(&s.scheduler, &waiting.base, &options, &s.task) == JD_OK);
 	run_all(jd_injector_take(&s.queue));
 }
@@ -375,6 +380,82 @@ static void cancel_and_await(void)
 	MODEL_CHECK(status == JD_OK ? s.outcome == JD_ECANCELED : s.outcome == JD_OK);
 }
 
+/* --- A task that is in a list of others, as that of a session ------------------------------ */
+
+static struct {
+	_Atomic(uint32_t) lock;
+	bool listed; /* under lock */
+} list;
+
+static void list_lock(void)
+{
+	/* order: (MT1) acquire - what the last holder did; pairs with (MT2). */
+	while (atomic_exchange_explicit(&list.lock, 1, memory_order_acquire))
+		model_yield();
+}
+
+static void list_unlock(void)
+{
+	/* order: (MT2) release - what this holder did; pairs with (MT1). */
+	atomic_exchange_explicit(&list.lock, 0, memory_order_release);
+}
+
+static jd_status member_poll(struct jd_future *base, struct jd_context *context, void *result)
+{
+	struct jd_task_wrapper *self = jd_container_of(base, struct jd_task_wrapper, base);
+
+	return jd_future_poll(jd_task_wrapped(self, sizeof(*self)), context, result);
+}
+
+static void member_drop(struct jd_future *base)
+{
+	struct jd_task_wrapper *self = jd_container_of(base, struct jd_task_wrapper, base);
+
+	jd_future_drop(jd_task_wrapped(self, sizeof(*self)));
+	list_lock();
+	model_write(&list.listed);
+	list.listed = false;
+	list_unlock();
+}
+
+/* Detached and queued: only its runnable and the list can reach it. */
+static void listed(void)
+{
+	const struct jd_task_wrapper wrapper = {.ops = {.poll = member_poll, .drop = member_drop}};
+	const struct jd_task_options options = {.kind = JD_TASK_BACKGROUND};
+	struct waiting waiting = {{&waiting_ops}, 0};
+
+	clear(1, 1);
+	atomic_init(&list.lock, 0);
+	list.listed = true;
+	MODEL_CHECK(jd_task_new_around(&s.scheduler, &wrapper, sizeof(wrapper), &waiting.base,
+				       &options, false, &s.task) == JD_OK);
+	MODEL_CHECK(jd_task_first_schedule(s.task) == JD_OK);
+}
+
+static void listed_and_waiting(void)
+{
+	listed();
+	run_all(jd_injector_take(&s.queue));
+}
+
+/* As if a wrapped task were like any other. */
+static void listed_alone(void)
+{
+	listed();
+	jd_task_state_clear(&s.task->state, JD_TASK_SHARED);
+}
+
+/* No reference, no handle: only while it is in the list. */
+static void cancel_listed(void)
+{
+	list_lock();
+	model_read(&list.listed);
+	if (list.listed)
+		jd_task_cancel(s.task);
+	list_unlock();
+}
+
 /* --- What must hold in the end ------------------------------------------------------------- */
 
 static void finish(void)
@@ -437,6 +518,32 @@ static const struct model_program crowded = {
 	finish,
 };
 
+/* What it waited for never happens: only the cancellation ends it. */
+static void finish_listed(void)
+{
+	jd_waker_drop(&s.wakers[0]);
+	finish();
+}
+
+static const struct model_program member = {
+	"member",
+	listed,
+	{worker, cancel_listed},
+	finish_listed,
+};
+static const struct model_program waiting_member = {
+	"woken member",
+	listed_and_waiting,
+	{worker, wake_0, cancel_listed},
+	finish,
+};
+static const struct model_program lone_member = {
+	"taken for alone",
+	listed_alone,
+	{worker, cancel_listed},
+	finish_listed,
+};
+
 static void test_a_wake_is_never_lost(void **state)
 {
 	(void)state;
@@ -456,6 +563,14 @@ static void test_cancelling(void **state)
 	model_expect_clean(&dropped, &(struct model_options){.preemptions = 3, .stale = 1});
 	model_expect_clean(&cancelled, &(struct model_options){.preemptions = 2, .stale = 1});
 	model_expect_clean(&orphaned, &(struct model_options){.preemptions = 5, .stale = 3});
+}
+
+static void test_cancelling_a_member(void **state)
+{
+	(void)state;
+	model_expect_clean(&member, &(struct model_options){.preemptions = 5, .stale = 3});
+	model_expect_clean(&waiting_member, &(struct model_options){.preemptions = 3, .stale = 1});
+	model_expect_bug(&lone_member, NULL);
 }
 
 static void test_four_at_once(void **state)
@@ -547,6 +662,7 @@ int main(void)
 		cmocka_unit_test(test_a_wake_is_never_lost),
 		cmocka_unit_test(test_the_awaiter_learns_of_the_end),
 		cmocka_unit_test(test_cancelling),
+		cmocka_unit_test(test_cancelling_a_member),
 		cmocka_unit_test(test_four_at_once),
 		cmocka_unit_test(test_seeded_bugs_are_found),
 	};
