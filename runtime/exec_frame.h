@@ -14,8 +14,9 @@
  *  base     jd_exec_set_current_session with none of these around: one a thread, at the bottom
  *
  * Barriers make the rule hold for tasks that know of no context. A thread of a pool has one at the
- * bottom, so that a task cannot leave a session behind for the next; whatever steps the world on
- * the stack of somebody who waits (the TestScheduler, a main loop) has one around each runnable.
+ * bottom, so that a task cannot leave a session behind for the next. A park has one around the
+ * scheduler's operation, which may run others on the stack of who waits; what runs them without a
+ * park too (the TestScheduler, a main loop) has one around each runnable.
  */
 #include <jackdaw/exec_context.h>
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/parker.h"
 
+#include "runtime/exec_frame.h"
 #include "runtime/memory.h"
 
 jd_status jd_parker_new(struct jd_scheduler *scheduler, struct jd_parker **out)
@@ -104,7 +105,14 @@ jd_status jd_parker_park(struct jd_parker *parker, uint64_t deadline_ns)
 {
 	if (!parker)
 		return JD_EINVAL;
-	return parker->scheduler->ops->park(parker->scheduler, parker, deadline_ns);
+	/* A scheduler may run others on this stack meanwhile: see exec_frame.h. */
+	struct jd_exec_frame barrier;
+
+	jd_exec_frame_push_barrier(&barrier);
+	jd_status status = parker->scheduler->ops->park(parker->scheduler, parker, deadline_ns);
+
+	jd_exec_frame_pop(&barrier);
+	return status;
 }
 
 static void parker_waker_clone(void *data)

@@ -98,12 +98,50 @@ static void test_simulated(void **state)
 	run(100, false, true);
 }
 
+/* A task that is in no session cannot leave one behind for the next on its thread. */
+static void *be_in_none(void *arg)
+{
+	struct exec_world *world = arg;
+	jd_exec_session session;
+
+	if (jd_exec_get_current_session(world->context) != 0)
+		atomic_fetch_add_explicit(&world->found, 1, memory_order_relaxed);
+	if (jd_exec_create_session(world->context, &session) != JD_OK ||
+	    jd_exec_set_current_session(world->context, session) != JD_EPERM)
+		atomic_fetch_add_explicit(&world->found, 1, memory_order_relaxed);
+	return NULL;
+}
+
+static void test_no_session(void **state)
+{
+	const struct conf_options options = {.workers = 2};
+	struct exec_world world = {.seed = seed};
+
+	(void)state;
+	assert_int_equal(backend->make(&options, &world.scheduler), JD_OK);
+	assert_int_equal(jd_exec_production_new(world.scheduler, NULL, &world.context), JD_OK);
+	for (int i = 0; i < 200; i++) {
+		if (i % 2)
+			assert_int_equal(jd_spawn_fn(world.scheduler, be_in_none, &world, NULL),
+					 JD_OK);
+		else
+			assert_int_equal(
+				jd_spawn_blocking(world.scheduler, be_in_none, &world, NULL),
+				JD_OK);
+	}
+	assert_int_equal(jd_scheduler_drain(world.scheduler, JD_NEVER), JD_OK);
+	assert_int_equal(world.found, 0);
+	assert_int_equal(jd_exec_context_destroy(world.context), JD_OK);
+	assert_int_equal(jd_scheduler_destroy(world.scheduler), JD_OK);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_production),
 		cmocka_unit_test(test_tracking),
 		cmocka_unit_test(test_simulated),
+		cmocka_unit_test(test_no_session),
 	};
 
 	backend = argc > 1 ? backend_find(argv[1]) : NULL;

@@ -12,9 +12,12 @@
 
 #include <jackdaw/combine.h>
 #include <jackdaw/exec_context.h>
+#include <jackdaw/main_loop.h>
 #include <jackdaw/test_scheduler.h>
+#include <jackdaw/ws_scheduler.h>
 
 #include "tests/testlib/exec_fixture.h"
+#include "tests/testlib/hand_scheduler.h"
 
 /* --- What went wrong is told apart ------------------------------------------------------------ */
 
@@ -341,6 +344,102 @@ static void test_set_current_session(void **state)
 	assert_int_equal(jd_exec_validate_session_cleanup(f->second, second, NULL), JD_OK);
 }
 
+/* --- On other schedulers ---------------------------------------------------------------------- */
+
+struct elsewhere {
+	struct jd_scheduler *scheduler;
+	struct hand_scheduler *hand; /* NULL: it has a main loop */
+	struct jd_exec_context *contexts[2];
+	jd_exec_session sessions[2];
+	unsigned polls;
+	const char *wrong;
+};
+
+static jd_status see_nothing_of_the_first(void *arg, struct jd_context *context, void **result)
+{
+	struct elsewhere *self = arg;
+
+	(void)context;
+	self->polls++;
+	if (jd_exec_get_current_session(self->contexts[0]) != 0)
+		self->wrong = "a session of somebody else's call";
+	*result = NULL;
+	return JD_OK;
+}
+
+static void spawn_in_the_second(void *arg)
+{
+	struct elsewhere *self = arg;
+	struct jd_fn_future future;
+
+	exec_check(jd_fn_future_init(&future, see_nothing_of_the_first, NULL, self));
+	exec_check(jd_exec_spawn(self->contexts[1], &future.base, NULL));
+}
+
+/* A scheduler that knows nothing of sessions runs others here: by hand, and in a park. */
+static void run_by_hand(void *arg)
+{
+	struct elsewhere *self = arg;
+	struct jd_fn_future future;
+	struct jd_task *task;
+
+	exec_check(jd_exec_with_session(self->contexts[1], self->sessions[1], spawn_in_the_second,
+					self));
+	hand_run_all(self->hand);
+	exec_check(jd_fn_future_init(&future, see_nothing_of_the_first, NULL, self));
+	exec_check(jd_spawn(self->scheduler, &future.base, &task));
+	exec_check(jd_task_join(task, NULL));
+}
+
+static void test_scheduler_without_barriers(void **state)
+{
+	struct count_allocator memory;
+	struct elsewhere self = {0};
+
+	(void)state;
+	count_allocator_init(&memory);
+	self.hand = hand_new(&memory);
+	self.scheduler = &self.hand->base;
+	for (int i = 0; i < 2; i++) {
+		exec_check(jd_exec_production_new(self.scheduler, NULL, &self.contexts[i]));
+		exec_check(jd_exec_create_session(self.contexts[i], &self.sessions[i]));
+	}
+	exec_check(jd_exec_with_session(self.contexts[0], self.sessions[0], run_by_hand, &self));
+	assert_int_equal(self.polls, 2);
+	assert_null(self.wrong);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(jd_exec_context_destroy(self.contexts[i]), JD_OK);
+	hand_destroy(self.hand);
+	assert_int_equal(count_allocator_live(&memory), 0);
+}
+
+static void dispatch_inside(void *arg)
+{
+	struct elsewhere *self = arg;
+	struct jd_fn_future future;
+
+	exec_check(jd_fn_future_init(&future, see_nothing_of_the_first, NULL, self));
+	exec_check(jd_spawn_foreground(self->scheduler, 1, &future.base, NULL));
+	exec_check(jd_main_loop_dispatch(self->scheduler, JD_SEC));
+}
+
+static void test_main_loop_inside_a_session(void **state)
+{
+	const struct jd_ws_options options = {.workers = 2, .main_thread = true};
+	struct elsewhere self = {0};
+
+	(void)state;
+	exec_check(jd_ws_scheduler_new(&options, &self.scheduler));
+	exec_check(jd_exec_production_new(self.scheduler, NULL, &self.contexts[0]));
+	exec_check(jd_exec_create_session(self.contexts[0], &self.sessions[0]));
+	exec_check(
+		jd_exec_with_session(self.contexts[0], self.sessions[0], dispatch_inside, &self));
+	assert_int_equal(self.polls, 1);
+	assert_null(self.wrong);
+	assert_int_equal(jd_exec_context_destroy(self.contexts[0]), JD_OK);
+	assert_int_equal(jd_scheduler_destroy(self.scheduler), JD_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +452,8 @@ int main(void)
 		EXEC_TEST(test_polls_and_children),
 		EXEC_TEST(test_others_on_the_stack),
 		EXEC_TEST(test_set_current_session),
+		cmocka_unit_test(test_scheduler_without_barriers),
+		cmocka_unit_test(test_main_loop_inside_a_session),
 	};
 
 	return exec_fixture_run("exec context", tests, sizeof(tests) / sizeof(*tests));
