@@ -389,14 +389,14 @@ static struct {
 
 static void list_lock(void)
 {
-	/* order: (MT1) acquire - what the last holder did; pairs with (MT2). */
+	/* order: (MK1) acquire - what the last holder did; pairs with (MK2). */
 	while (atomic_exchange_explicit(&list.lock, 1, memory_order_acquire))
 		model_yield();
 }
 
 static void list_unlock(void)
 {
-	/* order: (MT2) release - what this holder did; pairs with (MT1). */
+	/* order: (MK2) release - what this holder did; pairs with (MK1). */
 	atomic_exchange_explicit(&list.lock, 0, memory_order_release);
 }
 
