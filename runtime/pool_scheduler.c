@@ -562,7 +562,8 @@ static jd_status ps_init(struct jd_pool_scheduler *ps, struct jd_pool *pool,
 	jd_main_loop_init(&ps->main, ps->has_main ? jd_thread_self() : 0);
 	ps->base.main_loop = ps->has_main ? &ps->main : NULL;
 	jd_thread_pool_init(&ps->blocking, allocator, ps->name,
-			    options->blocking_max ? options->blocking_max : JD_POOL_BLOCKING_MAX);
+			    options->blocking_max ? options->blocking_max : JD_POOL_BLOCKING_MAX,
+			    JD_POOL_KEEP_ALIVE_NS);
 	jd_timer_driver_init(&ps->timers, allocator, jd_clock_now());
 	ps->alarm_ns = JD_NEVER;
 	jd_pool_queue_init(&ps->queue);

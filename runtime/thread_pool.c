@@ -12,12 +12,13 @@
 _Thread_local struct jd_pool_thread *jd_pool_self;
 
 void jd_thread_pool_init(struct jd_thread_pool *pool, const struct jd_allocator *allocator,
-			 const char *name_prefix, unsigned blocking_max)
+			 const char *name_prefix, unsigned blocking_max, uint64_t keep_ns)
 {
 	*pool = (struct jd_thread_pool){
 		.allocator = allocator,
 		.name_prefix = name_prefix,
 		.blocking_max = blocking_max,
+		.keep_ns = keep_ns,
 	};
 	pool->tail = &pool->head;
 }
@@ -56,7 +57,7 @@ static struct jd_runnable *pop_job(struct jd_thread_pool *pool, bool *blocking)
 static bool wait_for_job(struct jd_thread_pool *pool)
 {
 	uint32_t seen = atomic_load_explicit(&pool->wake, memory_order_relaxed);
-	uint64_t deadline = jd_deadline_after(jd_clock_now(), JD_POOL_KEEP_ALIVE_NS);
+	uint64_t deadline = jd_deadline_after(jd_clock_now(), pool->keep_ns);
 
 	pool->idle++;
 	jd_lock_release(&pool->lock);
@@ -114,6 +115,7 @@ static void thread_main(void *arg)
 		if (!job)
 			job = pop_job(pool, &blocking);
 	}
+	pool->alive--;
 	*self->pprev = self->next;
 	if (self->next)
 		self->next->pprev = self->pprev;
@@ -154,6 +156,9 @@ static jd_status start_thread(struct jd_thread_pool *pool, struct jd_runnable *j
 	}
 	if (blocking)
 		pool->blocking++;
+	pool->alive++;
+	if (pool->alive > pool->alive_max)
+		pool->alive_max = pool->alive;
 	thread->next = pool->threads;
 	if (thread->next)
 		thread->next->pprev = &thread->next;
@@ -221,6 +226,18 @@ jd_status jd_thread_pool_submit_now(struct jd_thread_pool *pool, struct jd_runna
 	if (wake)
 		jd_futex_wake_one(&pool->wake);
 	return status;
+}
+
+void jd_thread_pool_dump(struct jd_thread_pool *pool, FILE *out)
+{
+	jd_lock_acquire(&pool->lock);
+	unsigned alive = pool->alive, idle = pool->idle, max = pool->alive_max;
+	unsigned started = pool->started, blocking = pool->blocking, queued = pool->queued;
+
+	jd_lock_release(&pool->lock);
+	fprintf(out,
+		"  threads %u idle %u most %u started %u; blocking jobs %u of %u, in line %u\n",
+		alive, idle, max, started, blocking, pool->blocking_max, queued);
 }
 
 struct jd_runnable *jd_thread_pool_close(struct jd_thread_pool *pool)

@@ -36,7 +36,10 @@ struct jd_thread_pool {
 	const struct jd_allocator *allocator; /* I */
 	const char *name_prefix;              /* I */
 	unsigned blocking_max;                /* I: blocking jobs at once */
+	uint64_t keep_ns;                     /* I: how long a thread without a job stays */
 	unsigned started;                     /* L: threads started so far, for their names */
+	unsigned alive;                       /* L: threads that have not left */
+	unsigned alive_max;                   /* L: most of them at once so far */
 	unsigned idle;                        /* L: threads that wait for a job */
 	unsigned queued;                      /* L: blocking jobs in line */
 	unsigned assigned;                    /* L: of these, woken for a job but not yet up */
@@ -54,13 +57,16 @@ extern _Thread_local struct jd_pool_thread *jd_pool_self;
 
 /* name_prefix must outlive the pool. */
 void jd_thread_pool_init(struct jd_thread_pool *pool, const struct jd_allocator *allocator,
-			 const char *name_prefix, unsigned blocking_max);
+			 const char *name_prefix, unsigned blocking_max, uint64_t keep_ns);
 
 /* A blocking job. JD_ECLOSED; JD_EAGAIN or JD_ENOMEM only when there is no thread at all. */
 jd_status jd_thread_pool_submit(struct jd_thread_pool *pool, struct jd_runnable *job);
 
 /* A job that starts at once, on an idle or a new thread. JD_EAGAIN, JD_ENOMEM, JD_ECLOSED. */
 jd_status jd_thread_pool_submit_now(struct jd_thread_pool *pool, struct jd_runnable *job);
+
+/* How many threads there are, and what they do: one line. Any thread. */
+void jd_thread_pool_dump(struct jd_thread_pool *pool, FILE *out);
 
 /* No more jobs. Returns the blocking jobs that had not begun, linked by next. */
 struct jd_runnable *jd_thread_pool_close(struct jd_thread_pool *pool);

@@ -194,6 +194,7 @@ static void ws_dump(struct jd_scheduler *base, FILE *out)
 		ws->workers.count, ws->workers_by, jd_placement_text(&ws->placement),
 		jd_topology_source(ws->topology));
 	jd_workers_dump(&ws->workers, out);
+	jd_thread_pool_dump(&ws->pool, out);
 }
 
 /* --- Life cycle ----------------------------------------------------------------------------- */
@@ -366,7 +367,9 @@ static jd_status ws_init(struct jd_ws_scheduler *ws, const struct jd_ws_options 
 	jd_main_loop_init(&ws->main, ws->has_main ? jd_thread_self() : 0);
 	ws->base.main_loop = ws->has_main ? &ws->main : NULL;
 	jd_thread_pool_init(&ws->pool, allocator, ws->name,
-			    options->blocking_max ? options->blocking_max : JD_POOL_BLOCKING_MAX);
+			    options->blocking_max ? options->blocking_max : JD_POOL_BLOCKING_MAX,
+			    options->keep_alive_ns ? options->keep_alive_ns
+						   : JD_POOL_KEEP_ALIVE_NS);
 	return init_workers(ws, options);
 }
 

@@ -57,6 +57,11 @@ struct jd_ws_options {
 	bool main_thread;
 	/* Blocking jobs (jd_spawn_blocking) at once; more wait in line. 0: 512. */
 	unsigned blocking_max;
+	/*
+	 * How long a thread that has no job (the last blocking one is done, the task it slept for was
+	 * woken) stays before it ends, ns. 0: 10 seconds. JD_NEVER: until the end.
+	 */
+	uint64_t keep_alive_ns;
 	/* First part of the threads' names, at most 9 bytes count; copied. NULL: "jackdaw". */
 	const char *name;
 	/* Must outlive everything spawned. NULL: jd_allocator_default(). */
