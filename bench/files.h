@@ -35,6 +35,7 @@
 	X(startup)      \
 	X(memory)       \
 	X(idle)         \
+	X(parked)       \
 	X(timer)        \
 	X(timer_fire)   \
 	X(test_step)

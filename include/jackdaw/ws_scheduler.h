@@ -34,15 +34,15 @@ JD_BEGIN_DECLS
 enum jd_placement_policy {
 	JD_PLACEMENT_NONE,    /* anywhere; the kernel decides */
 	JD_PLACEMENT_COMPACT, /* fill one cache, then one NUMA node, before the next; by cache */
-	JD_PLACEMENT_SCATTER, /* spread over the nodes, then the caches; by cache */
-	JD_PLACEMENT_NUMA,    /* spread over the nodes, together within each; by node */
+	JD_PLACEMENT_SCATTER, /* spread over the nodes, then the caches; bound by cache */
+	JD_PLACEMENT_NUMA,    /* spread over the nodes, together within each; bound by node */
 };
 
 /* Zero is the default for every field. */
 struct jd_ws_options {
 	/*
-	 * Workers; 0: what the environment variable JD_WORKERS says, a number from 1 to 1024; if it
-	 * is not set, or empty, one per CPU this process may use (affinity and CPU quota), at
+	 * Workers; 0: what the environment variable JD_WORKERS says, a number from 1 to 1024; if
+	 * it is not set, or empty, one per CPU this process may use (affinity and CPU quota), at
 	 * least 2.
 	 */
 	unsigned workers;
@@ -50,7 +50,7 @@ struct jd_ws_options {
 	/*
 	 * Bind each worker to one CPU instead of to those that share the cache or the node (none
 	 * counts as compact then). A pinned thread waits for that CPU, whoever else is on it:
-	 * wake-ups take several times as long. For CPUs that nothing else uses.
+	 * wake-ups may take several times as long. For CPUs that nothing else uses.
 	 */
 	bool pin;
 	/* The creating thread is the main thread: it runs foreground work in jd_main_loop_run. */
@@ -58,8 +58,8 @@ struct jd_ws_options {
 	/* Blocking jobs (jd_spawn_blocking) at once; more wait in line. 0: 512. */
 	unsigned blocking_max;
 	/*
-	 * How long a thread that has no job (the last blocking one is done, the task it slept for was
-	 * woken) stays before it ends, ns. 0: 10 seconds. JD_NEVER: until the end.
+	 * How long a thread that has no job (the last blocking one is done, the task it slept for
+	 * was woken) stays before it ends, ns. 0: 10 seconds. JD_NEVER: until the end.
 	 */
 	uint64_t keep_alive_ns;
 	/* First part of the threads' names, at most 9 bytes count; copied. NULL: "jackdaw". */
