@@ -5,7 +5,7 @@
 #include <uv.h>
 
 #include "bench/histogram.h"
-#include "bench/peers/peer.h"
+#include "bench/peers/timers.h"
 #include "bench/shim/jd_bench.h"
 #include "bench/workers.h"
 #include "platform/atomic.h"
@@ -111,8 +111,52 @@ static void wake_report(struct jd_bench_state *state)
 	bench_histogram_report(&wakes, state);
 }
 
+/* --- timers ----------------------------------------------------------------------------------- */
+
+static uv_timer_t *handles;
+
+static void fired(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+static bool timers_begin(void *pool)
+{
+	handles = calloc(PEER_TIMERS, sizeof(*handles));
+	for (uint32_t i = 0; handles && i < PEER_TIMERS; i++)
+		uv_timer_init(pool, &handles[i]);
+	return handles != NULL;
+}
+
+static void timers_end(void *pool)
+{
+	for (uint32_t i = 0; i < PEER_TIMERS; i++)
+		uv_close((uv_handle_t *)&handles[i], NULL);
+	uv_run(pool, UV_RUN_DEFAULT);
+	free(handles);
+}
+
+static void timers_look(void *pool)
+{
+	uv_update_time(pool);
+}
+
+static void timer_arm(void *pool, uint32_t i, uint32_t delay_ms)
+{
+	(void)pool;
+	uv_timer_start(&handles[i], fired, delay_ms, 0);
+}
+
+static void timer_cancel(void *pool, uint32_t i)
+{
+	(void)pool;
+	uv_timer_stop(&handles[i]);
+}
+
 int main(int argc, char **argv)
 {
+	static const struct peer_timers timers = {timers_begin, timers_end, timers_look, timer_arm,
+						  timer_cancel};
 	static const struct peer uv = {"uv", start, stop};
 	static const struct peer_row inject = {"inject1", INJECT_COUNT, 2, inject_run, NULL};
 	static struct peer_row wake = {"wake", 0, 1, wake_run, wake_report};
@@ -121,5 +165,6 @@ int main(int argc, char **argv)
 	wake_samples = bench_is_quick() ? WAKE_QUICK : WAKE_SAMPLES;
 	wake.ops = (double)wake_samples;
 	peer_add(&uv, &wake);
+	peer_add_timers(&uv, &timers);
 	return peer_main(argc, argv);
 }
