@@ -237,13 +237,14 @@ void jd_fork_slow(struct jd_fork_stack *stack, uint64_t top, struct jd_fork_fram
 }
 
 /* Sleeps until the thief, whom the state names, is done; not for long. */
-static void sleep_in_join(struct jd_fork_stack *stack, struct jd_fork_frame *frame, uintptr_t state)
+static void sleep_in_join(struct jd_fork_stack *stack, struct jd_fork_frame *frame, uintptr_t state,
+			  uint64_t ns)
 {
 	atomic_store_explicit(&stack->_word, 0, memory_order_relaxed);
 	/* order: (F7) acq_rel - the word is ready to be set; pairs with (F6). */
 	if (atomic_compare_exchange_strong_explicit(&frame->_state, &state, state | FRAME_SLEEPER,
 						    memory_order_acq_rel, memory_order_relaxed))
-		jd_futex_wait(&stack->_word, 0, jd_clock_now() + JD_JOIN_SLEEP_NS);
+		jd_futex_wait(&stack->_word, 0, jd_clock_now() + ns);
 }
 
 /* Helps the thief with what it forked, until it is done with ours; sleeps if that takes long. */
@@ -267,10 +268,14 @@ static void wait_for_thief(struct jd_fork_stack *stack, uint64_t top, struct jd_
 		} else if (!thief || idle < JD_JOIN_SPINS) {
 			jd_cpu_relax();
 		} else {
+			int sleeps = idle - JD_JOIN_SPINS, longer = sleeps / JD_JOIN_SLEEPS;
+
 			/* Perhaps the thief waits for something that our worker has to run. */
-			if ((idle - JD_JOIN_SPINS) % JD_JOIN_SLEEPS == JD_JOIN_SLEEPS - 1)
+			if (sleeps % JD_JOIN_SLEEPS == JD_JOIN_SLEEPS - 1)
 				stack->_host->blocks(stack->_host);
-			sleep_in_join(stack, frame, s);
+			if (longer > JD_JOIN_DOUBLINGS)
+				longer = JD_JOIN_DOUBLINGS;
+			sleep_in_join(stack, frame, s, JD_JOIN_SLEEP_NS << longer);
 		}
 	}
 }

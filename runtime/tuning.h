@@ -179,8 +179,10 @@
 /* Then it looks again after so long, ns, because the thief may have forked something meanwhile. */
 #define JD_JOIN_SLEEP_NS (100 * JD_US)
 
-/* After so many sleeps a worker in a join is handed on to another thread. */
+/* After so many sleeps a worker in a join is handed on to another thread, and they become twice
+ * as long; this many times, up to a tenth of a second. */
 #define JD_JOIN_SLEEPS 20
+#define JD_JOIN_DOUBLINGS 10
 
 /* Pieces of a parallel loop whose grain is left to us. */
 #define JD_PARALLEL_PIECES 256
