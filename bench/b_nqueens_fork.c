@@ -62,7 +62,9 @@ static void queens_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
 	p->count = queens(fork, p->columns, p->rows);
 }
 
-static struct count queens(struct jd_fork_point fork, const signed char *columns, int rows)
+/* Begins a cache line: where a build happens to put it is worth a tenth. */
+static __attribute__((aligned(64))) struct count queens(struct jd_fork_point fork,
+							const signed char *columns, int rows)
 {
 	struct placement children[FORK_QUEENS];
 	struct count sum = {rows == FORK_QUEENS, 1};
