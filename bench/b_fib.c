@@ -17,8 +17,10 @@ struct fib {
 	long value;
 };
 
-/* A node is a function of its own, so that no call is made for a leaf. It begins a cache line: where
- * a build happens to put it is worth a fifth. */
+/*
+ * A node is a function of its own, so that no call is made for a leaf. It begins a cache line:
+ * where a build happens to put it is worth a fifth.
+ */
 static long fib_node(struct jd_fork_point fork, int n);
 
 static inline long fib(struct jd_fork_point fork, int n)
