@@ -35,7 +35,6 @@
 	X(startup)      \
 	X(memory)       \
 	X(idle)         \
-	X(parked)       \
 	X(timer)        \
 	X(timer_fire)   \
 	X(test_step)

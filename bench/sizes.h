@@ -23,9 +23,6 @@ enum {
 	MUTEX_LOCKS = 400 * 1000,
 	MUTEX_TASKS = 8,
 
-	PARKED_COUNT = 1000 * 1000,
-	PARKED_QUICK = 50 * 1000,
-
 	WAKE_SAMPLES = 3000,
 	WAKE_QUICK = 500,
 	WAKE_GAP_US = 1000, /* between two: every worker has gone to sleep by then */

@@ -3,9 +3,7 @@
 #include "bench/os/usage.h"
 
 #include <stdio.h>
-#include <stdio.h>
 #include <sys/resource.h>
-#include <unistd.h>
 #include <unistd.h>
 
 static double seconds(struct timeval t)
@@ -49,18 +47,4 @@ uint64_t bench_resident_bytes(void)
 		resident = 0;
 	fclose(file);
 	return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-/* The second number of statm (Linux): pages in memory. */
-uint64_t bench_usage_memory(void)
-{
-	FILE *file = fopen("/proc/self/statm", "r");
-	unsigned long long pages = 0;
-
-	if (!file)
-		return 0;
-	if (fscanf(file, "%*u %llu", &pages) != 1)
-		pages = 0;
-	fclose(file);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

@@ -17,9 +17,6 @@ void bench_usage_all(struct bench_usage *usage);
 /* The same without what the calling thread has cost. */
 void bench_usage_others(struct bench_usage *usage);
 
-/* Memory the program has in use now, bytes; 0: the system does not tell. */
-uint64_t bench_usage_memory(void);
-
 /* Memory of the program that is in use now, bytes; 0: the system does not say. */
 uint64_t bench_resident_bytes(void);
 
