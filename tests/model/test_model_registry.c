@@ -16,7 +16,8 @@
 
 /*
  * runtime/registry.c as it is. A task runs on worker 0, begins a child and ends; the child ends on
- * worker 1; a third thread waits until nobody is left. Each worker checks when it has no other task.
+ * worker 1; a third thread waits until nobody is left. Each worker checks when it has no other
+ * task.
  */
 static struct {
 	struct jd_registry *registry;
