@@ -72,9 +72,6 @@
 #define JD_WORKER_SEARCH_ROUNDS 16
 #endif
 
-/* Pauses of the processor, each some 20 ns, between two looks at a worker that has one runnable. */
-#define JD_WORKER_LEAVE_PAUSES 16
-
 /* How long a searcher closes its eyes when others get on well without it, ns: a few wake-ups. */
 #define JD_WORKER_NAP_NS (50 * JD_US)
 

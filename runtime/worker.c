@@ -297,9 +297,8 @@ static struct jd_runnable *search(struct jd_worker *w, bool *again)
 			r = steal_fork(w);
 		if (r)
 			return r;
-		/* Longer than a short task, so that its worker has come back: see local.h. */
-		for (int i = 0; i < (*again ? JD_WORKER_LEAVE_PAUSES : 1); i++)
-			jd_cpu_relax();
+		/* With the looks themselves longer than a short task: see local.h. */
+		jd_cpu_relax();
 	}
 	return NULL;
 }
