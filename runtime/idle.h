@@ -176,6 +176,13 @@ static inline bool jd_idle_fall_asleep(jd_idle_word *word)
 						       memory_order_relaxed, memory_order_relaxed);
 }
 
+/* Whether anybody dozes or sleeps; who will, sees what the caller did before. */
+static inline bool jd_idle_any_asleep(struct jd_idle *idle)
+{
+	/* order: (I15) acq_rel - as (I1); pairs with (I2). */
+	return jd_idle_sleepers(atomic_fetch_add_explicit(&idle->counts, 0, memory_order_acq_rel));
+}
+
 /* Adds a searcher unconditionally, for waking a chosen worker; then claim, or give back. */
 static inline void jd_idle_add_searcher(struct jd_idle *idle)
 {
@@ -216,7 +223,7 @@ static inline uint32_t jd_idle_enter(struct jd_idle *idle, jd_idle_word *word, b
 	atomic_store_explicit(word, JD_IDLE_DOZING, memory_order_relaxed);
 	/*
 	 * order: (I2) seq_cst - publishes the word, sees work posted before, precedes the looks at
-	 * the queues in S; pairs with (I1), (I3), (I5), (I8), (I9), (I14).
+	 * the queues in S; pairs with (I1), (I3), (I5), (I8), (I9), (I14), (I15).
 	 */
 	uint32_t c = atomic_fetch_add_explicit(&idle->counts, delta, memory_order_seq_cst);
 

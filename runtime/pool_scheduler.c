@@ -287,15 +287,13 @@ void jd_pool_scheduler_alarm(struct jd_pool *pool)
 static jd_status arm(struct jd_pool_scheduler *ps, struct jd_timer *timer,
 		     struct jd_runnable *runnable, uint64_t time_ns, bool relative)
 {
-	bool earlier;
-
 	if (!admits(ps, runnable))
 		return JD_ECLOSED;
 	struct jd_timer_when when = jd_timer_when(&ps->timers, timer, time_ns, relative, false);
-	jd_status status =
-		jd_timer_driver_arm(&ps->timers, false, timer, runnable, &when, &earlier);
+	jd_status status = jd_timer_driver_arm(&ps->timers, false, timer, runnable, &when);
 
-	if (earlier)
+	/* Also when another timer is first: it may be firing, and the alarm be set without us. */
+	if (status == JD_OK)
 		set_alarm(ps);
 	return status;
 }

@@ -54,14 +54,14 @@ jd_status jd_timekeeper_arm(struct jd_timekeeper *tk, uint32_t self, struct jd_t
 			    struct jd_runnable *runnable, uint64_t time_ns, bool relative,
 			    enum jd_timer_announce *announce)
 {
-	bool owner = self != JD_TIMEKEEPER_OUTSIDE, earlier;
+	bool owner = self != JD_TIMEKEEPER_OUTSIDE;
 	bool patient = owner && (runnable->flags & JD_RUNNABLE_INLINE);
 	struct jd_timer_driver *driver =
 		&tk->drivers[owner ? self : (uint32_t)(jd_thread_self() % tk->count)];
 	struct jd_timer_when when = jd_timer_when(driver, timer, time_ns, relative, patient);
-	jd_status status = jd_timer_driver_arm(driver, owner, timer, runnable, &when, &earlier);
+	jd_status status = jd_timer_driver_arm(driver, owner, timer, runnable, &when);
 
-	*announce = !earlier ? JD_TIMER_QUIET : patient ? JD_TIMER_SOON : JD_TIMER_NOW;
+	*announce = status != JD_OK ? JD_TIMER_QUIET : patient ? JD_TIMER_SOON : JD_TIMER_NOW;
 	return status;
 }
 
@@ -123,6 +123,13 @@ uint32_t jd_timekeeper_post(const struct jd_timekeeper *tk)
 {
 	return (uint32_t)(atomic_load_explicit(&tk->keeper, memory_order_relaxed) %
 			  JD_KEEPER_UNIT_NS);
+}
+
+bool jd_timekeeper_in_time(const struct jd_timekeeper *tk)
+{
+	uint64_t keeper = atomic_load_explicit(&tk->keeper, memory_order_relaxed);
+
+	return keeper && keeper_deadline(keeper) <= jd_timekeeper_next(tk) / JD_KEEPER_UNIT_NS;
 }
 
 uint64_t jd_timekeeper_take_post(struct jd_timekeeper *tk, uint32_t self, uint64_t next)

@@ -11,16 +11,17 @@
  *
  * And one is up in time. One sleeping worker, the timekeeper, sleeps until the earliest instant of
  * all drivers only; the others sleep without a deadline. A sleeper takes the post when it is free
- * or when its deadline is nearer. Whoever arms a timer that is the first of its driver wakes the
- * timekeeper, after the same kind of RMW as a post (idle.h): so either it sees the keeper, or who
- * goes to sleep sees the instant. (One that is not the first needs nobody: an earlier instant of
- * that driver was announced in the same way.)
+ * or when its deadline is nearer. Whoever arms a timer announces it: an RMW of the counts of the
+ * idle workers, as a post does (idle.h), then a look at the post. So whoever goes to sleep after it
+ * sees the instant, and who went to sleep before is seen: if nobody is asleep, or if the keeper
+ * wakes in time and will look again, there is no more to do; otherwise the keeper is woken, or
+ * anybody. (That another timer was first when this one was armed proves nothing: it may have fired
+ * in that moment, and who fired it may sleep.)
  *
- * A wake-up costs more than all else here, so a worker puts it off until it turns to its next
- * runnable if the timer's runnable only wakes somebody (JD_RUNNABLE_INLINE): if it goes to sleep
- * instead, it sees to the timer itself. Meanwhile such a timer waits for that worker; but whom it
- * could wake is, as a rule, the task that runs there and armed it. Other timers are announced at
- * once.
+ * A worker puts the announcement off until it turns to its next runnable if the timer's runnable
+ * only wakes somebody (JD_RUNNABLE_INLINE): if it goes to sleep instead, it sees to the timer
+ * itself. Meanwhile such a timer waits for that worker; but whom it could wake is, as a rule, the
+ * task that runs there and armed it. Other timers are announced at once.
  */
 #include "runtime/timer_driver.h"
 
@@ -45,12 +46,11 @@ uint64_t jd_timekeeper_next(const struct jd_timekeeper *tk);
 
 /*
  * Arms a timer at an instant or after a delay. self: the worker that the caller drives, or
- * OUTSIDE. *announce: the caller must see that no sleeper sleeps too long; JD_TIMER_SOON: when it
- * turns to its next runnable.
+ * OUTSIDE. *announce: when the caller must announce it.
  */
 enum jd_timer_announce {
-	JD_TIMER_QUIET,
-	JD_TIMER_SOON,
+	JD_TIMER_QUIET, /* it was not armed */
+	JD_TIMER_SOON,  /* when it turns to its next runnable */
 	JD_TIMER_NOW,
 };
 
@@ -76,5 +76,8 @@ void jd_timekeeper_leave_post(struct jd_timekeeper *tk, uint32_t self, uint64_t 
 
 /* The index of the timekeeper + 1, or 0. A moment old. */
 uint32_t jd_timekeeper_post(const struct jd_timekeeper *tk);
+
+/* Whether there is a timekeeper who sleeps no longer than all drivers allow. A moment old. */
+bool jd_timekeeper_in_time(const struct jd_timekeeper *tk);
 
 #endif

@@ -222,18 +222,14 @@ static struct jd_timer_cell *take_cell(struct jd_timer_driver *driver, bool owne
 }
 
 jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct jd_timer *timer,
-			      struct jd_runnable *runnable, const struct jd_timer_when *when,
-			      bool *earlier)
+			      struct jd_runnable *runnable, const struct jd_timer_when *when)
 {
-	*earlier = false;
 	if (atomic_load_explicit(&timer->_cell, memory_order_relaxed))
 		return JD_EBUSY;
 	struct jd_timer_cell *cell = take_cell(driver, owner);
 
 	if (!cell)
 		return JD_ENOMEM;
-	bool first = when->about_ns < jd_timer_driver_next(driver);
-	jd_status status = JD_OK;
 
 	cell->node._deadline_ns = when->time_ns;
 	cell->slack_bits = when->slack_bits;
@@ -244,12 +240,10 @@ jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct
 	atomic_store_explicit(&timer->_cell, cell, memory_order_release);
 	/* order: (TD14) release - the timer as it was armed; pairs with (TD3), (TD4). */
 	atomic_store_explicit(&cell->node._cell, timer, memory_order_release);
-	if (owner && ring_has_room(driver))
-		arm_own(driver, cell, when->about_ns);
-	else
-		status = arm_foreign(driver, timer, cell, when->about_ns);
-	*earlier = first && status == JD_OK;
-	return status;
+	if (!owner || !ring_has_room(driver))
+		return arm_foreign(driver, timer, cell, when->about_ns);
+	arm_own(driver, cell, when->about_ns);
+	return JD_OK;
 }
 
 jd_status jd_timer_cancel(struct jd_timer_driver *self, struct jd_timer *timer)

@@ -56,9 +56,9 @@
  * is written before the tail (TD2), inbox_next after the push (TD7). The holder, before it takes
  * the content of either, lowers wheel_next to its number (TD5), and makes it exact again when all
  * of that is in the wheel. A reader looks at the ring and the inbox first and at wheel_next last;
- * so if it finds them taken, it finds the lowered number or one that is exact (TD9, TD10). Between
- * the push to the inbox and the writing of its number the armer has yet to say *earlier;
- * timekeeper.h says how that reaches a sleeper.
+ * so if it finds them taken, it finds the lowered number or one that is exact (TD9, TD10).
+ * Whoever arms sees afterwards that somebody looks in time, whatever it saw here before: what was
+ * first may have fired meanwhile. timekeeper.h says how.
  *
  * Memory. An arming that the wheel has no memory for stays in a list that the holder tries again,
  * and fires from if need be. Arming itself fails with JD_ENOMEM only when there is no cell. Before
@@ -124,12 +124,11 @@ struct jd_timer_when jd_timer_when(struct jd_timer_driver *driver, const struct 
 				   uint64_t time_ns, bool relative, bool patient);
 
 /*
- * As schedule_at. owner: the caller is the driver's owner. *earlier: the timer is now the first of
- * all here, so whoever sleeps until the next instant may sleep too long.
+ * As schedule_at. owner: the caller is the driver's owner. When it is JD_OK, the caller sees that
+ * nobody sleeps too long who should look in time.
  */
 jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct jd_timer *timer,
-			      struct jd_runnable *runnable, const struct jd_timer_when *when,
-			      bool *earlier);
+			      struct jd_runnable *runnable, const struct jd_timer_when *when);
 
 /* As cancel_timer, for a timer of any driver. self: the driver that the caller owns, or NULL. */
 jd_status jd_timer_cancel(struct jd_timer_driver *self, struct jd_timer *timer);

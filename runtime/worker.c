@@ -83,9 +83,11 @@ static void notify_pushed(struct jd_workers *all)
 		wake_claimed(all);
 }
 
-/* The earliest deadline has become earlier: see that somebody sleeps no longer than that. */
-static void kick_keeper(struct jd_workers *all)
+/* A timer was armed: see that somebody looks in time; see timekeeper.h. */
+static void announce_timer(struct jd_workers *all)
 {
+	if (!jd_idle_any_asleep(&all->idle) || jd_timekeeper_in_time(&all->timers))
+		return;
 	jd_idle_add_searcher(&all->idle);
 	unsigned keeper = jd_timekeeper_post(&all->timers);
 
@@ -458,7 +460,7 @@ static void drive_loop(struct jd_worker *w, struct jd_pool_thread *self)
 			break;
 		if (JD_UNLIKELY(w->armed)) {
 			w->armed = false;
-			kick_keeper(all);
+			announce_timer(all);
 		}
 		if (r != &w->run_stolen)
 			jd_runnable_unmark(r);
@@ -540,7 +542,7 @@ jd_status jd_workers_arm(struct jd_workers *all, struct jd_timer *timer,
 	if (announce == JD_TIMER_SOON)
 		w->armed = true;
 	else if (announce == JD_TIMER_NOW)
-		kick_keeper(all);
+		announce_timer(all);
 	return status;
 }
 
@@ -558,7 +560,7 @@ jd_status jd_workers_hand_on(struct jd_workers *all)
 
 	if (w->armed) {
 		w->armed = false;
-		kick_keeper(all);
+		announce_timer(all);
 	}
 	count(&w->stats.handed, 1);
 	self->worker = NULL;

@@ -123,6 +123,12 @@ jd_status jd_timekeeper_arm(struct jd_timekeeper *tk, uint32_t self, struct jd_t
 	return JD_ENOTSUP;
 }
 
+bool jd_timekeeper_in_time(const struct jd_timekeeper *tk)
+{
+	(void)tk;
+	return true;
+}
+
 jd_status jd_timekeeper_cancel(struct jd_timekeeper *tk, uint32_t self, struct jd_timer *timer)
 {
 	(void)tk;

@@ -63,10 +63,7 @@ static int teardown(void **state)
 
 static jd_status arm_when(unsigned i, bool owner, struct jd_timer_when when)
 {
-	bool earlier;
-
-	return jd_timer_driver_arm(&driver, owner, &items[i].timer, &items[i].runnable, &when,
-				   &earlier);
+	return jd_timer_driver_arm(&driver, owner, &items[i].timer, &items[i].runnable, &when);
 }
 
 static jd_status arm(unsigned i, bool owner, uint64_t deadline)
