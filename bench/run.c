@@ -142,7 +142,7 @@ static void run_all(const struct row *row, struct jd_scheduler *scheduler,
 	int64_t n;
 
 	/* The clock has not started: threads, caches and the allocator come into their stride. */
-	if (workload->runs > 1 && !run_once(row, scheduler, state))
+	if (workload->runs > 1 && !bench_is_once() && !run_once(row, scheduler, state))
 		return;
 	while ((n = jd_bench_next(state)) > 0)
 		for (int64_t i = 0; i < n; i++)
@@ -205,7 +205,7 @@ static void add_rows(const struct bench_workload *workload, const struct bench_c
 		 contender ? contender->name : "serial");
 	struct jd_bench *bench = jd_bench_add(name, row_run, row);
 
-	jd_bench_iterations(bench, workload->runs);
+	jd_bench_iterations(bench, bench_is_once() ? 1 : workload->runs);
 	if (workload->own_time)
 		jd_bench_set_clock(bench, JD_BENCH_MANUAL);
 	if (!contender) {

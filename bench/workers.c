@@ -26,3 +26,8 @@ bool bench_is_quick(void)
 {
 	return getenv("JD_BENCH_QUICK") != NULL;
 }
+
+bool bench_is_once(void)
+{
+	return getenv("JD_BENCH_ONCE") != NULL;
+}

@@ -23,6 +23,9 @@ size_t bench_workers(unsigned list[BENCH_WORKERS_MAX]);
 /* JD_BENCH_QUICK is set: rows that take a fixed time should take no more than half a second. */
 bool bench_is_quick(void);
 
+/* JD_BENCH_ONCE is set: every row is run once, to see whether its answer is right. */
+bool bench_is_once(void);
+
 #ifdef __cplusplus
 }
 #endif
