@@ -4,6 +4,9 @@
 #define JD_BENCH_FILES_H
 
 /* Each b_<name>.c has one function b_<name>() that adds its rows. */
+#ifdef JD_BENCH_PORTABLE
+#include "bench/windows/lists.h"
+#else
 #define BENCH_FILES(X)  \
 	X(uts)          \
 	X(nqueens)      \
@@ -38,6 +41,7 @@
 	X(timer)        \
 	X(timer_fire)   \
 	X(test_step)
+#endif
 
 #define BENCH_DECLARE(name) void b_##name(void);
 BENCH_FILES(BENCH_DECLARE)

@@ -87,7 +87,11 @@ struct bench_contender {
 	bool simulated; /* one thread, virtual time: only for workloads that allow it */
 };
 
+#ifdef JD_BENCH_PORTABLE
+#include "bench/windows/lists.h"
+#else
 #define BENCH_CONTENDERS(X) X(ws) X(mutex) X(gcd) X(test)
+#endif
 
 #define BENCH_CONTENDER_DECLARE(name) extern const struct bench_contender c_##name;
 BENCH_CONTENDERS(BENCH_CONTENDER_DECLARE)

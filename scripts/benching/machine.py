@@ -140,6 +140,8 @@ def warnings_before(context: Dict[str, Any]) -> List[str]:
     """What is wrong before anything was measured. context: facts and the programs' own."""
     cpus = context.get("cpus_allowed", 1)
     checks = [
+        (context.get("measured_under"),
+         f"measured under {context.get('measured_under')}: no figure here is one of Windows"),
         (context.get("load_1m", 0) > 0.5 * cpus,
          f"load average {context.get('load_1m')} on {cpus} CPU(s): something else is running"),
         (context.get("virtual_machine"),

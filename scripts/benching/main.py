@@ -18,6 +18,7 @@ import page
 import results
 import runner
 import tables
+import wine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 QUICK_REPETITIONS, FULL_REPETITIONS = 5, 10
@@ -58,7 +59,10 @@ def parser() -> argparse.ArgumentParser:
                    help="only these numbers of workers")
     p.add_argument("--repetitions", type=int, metavar="N", help="measure every row N times")
     p.add_argument("--json", metavar="FILE", help="also write the results there")
-    p.add_argument("--out", default="report", metavar="FOLDER", help="of the report (%(default)s)")
+    p.add_argument("--windows", action="store_true",
+                   help="the Windows build under Wine: ws and winpool (docs/WINDOWS.md)")
+    p.add_argument("--out", metavar="FOLDER",
+                   help="of the report (report; with --windows report/wine)")
     p.add_argument("--no-report", action="store_true", help="only print the tables")
     p.add_argument("--list", action="store_true", help="print the names of the rows and stop")
     return p
@@ -130,7 +134,9 @@ def measure(folder: str, options: argparse.Namespace) -> int:
     runner.QUICK = not (options.full or options.filter or options.repetitions)
     wanted = runner.Wanted(options.filter, options.contenders, options.workers)
     rows, broken = runner.list_rows(read_lines(os.path.join(folder, "list.txt")), wanted)
-    if quick_rows:
+    if options.windows:
+        rows = wine.rows_of(rows)
+    elif quick_rows:
         rows = without_details(rows)
     absent = absent_contenders(folder, broken)
     for name, reason in absent.items():
@@ -148,7 +154,11 @@ def measure(folder: str, options: argparse.Namespace) -> int:
 
     default = FULL_REPETITIONS if options.full else QUICK_REPETITIONS
     budget = None if options.full or options.repetitions else QUICK_BUDGET_S
-    recording = runner.run(rows, options.repetitions or default, options.workers, budget)
+    repetitions = options.repetitions or default
+    if options.windows:
+        recording = wine.run(rows, repetitions, options.workers, wine.version())
+    else:
+        recording = runner.run(rows, repetitions, options.workers, budget)
     context = build_context(recording, options, absent)
     context["warnings"] = judge(context, recording.entries, facts["load_1m"])
     return present(context, recording, options)
@@ -157,14 +167,15 @@ def measure(folder: str, options: argparse.Namespace) -> int:
 def present(context: Dict[str, object], recording: runner.Recording,
             options: argparse.Namespace) -> int:
     figures = results.figures(recording.entries)
-    print(tables.all_text(figures))
+    print(tables.all_text(figures, str(context.get("measured_under", ""))))
     for warning in context["warnings"]:
         print(f"warning: {warning}")
     if options.json:
         results.write_json(options.json, context, recording.entries)
     if not options.no_report:
-        write_report(options.out, context, recording)
-        print(f"report: {os.path.join(options.out, 'index.html')}")
+        out = options.out or ("report/wine" if options.windows else "report")
+        write_report(out, context, recording)
+        print(f"report: {os.path.join(out, 'index.html')}")
     failed = [f for f in figures if f.error and not results.is_skipped(f)]
     for figure in failed:
         print(f"FAILED: {figure.name}: {figure.error}")

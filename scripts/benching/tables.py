@@ -34,11 +34,12 @@ def verdict(group: Sequence[Figure]) -> str:
     return errors[0] if errors[0].startswith("skipped: ") else "FAILED: " + errors[0]
 
 
-def main_lines(figures: Iterable[Figure]) -> Iterator[List[str]]:
-    """The head, then one line a workload and contender; columns for each number of workers."""
+def main_lines(figures: Iterable[Figure], under: str = "") -> Iterator[List[str]]:
+    """The head, then one line a workload and contender; columns for each number of workers. under:
+    what stands between the programs and the system that they are made for."""
     figures = list(figures)
     workers = sorted({f.workers for f in figures}) or [1]
-    head = ["workload", "contender", "unit"]
+    head = [f"workload under {under}" if under else "workload", "contender", "unit"]
     for w in workers:
         head += [f"{w}w", "mad", "to best"]
     yield head + [f"{w}w speed-up" for w in workers[1:]] + ["answer"]
@@ -60,8 +61,9 @@ def main_lines(figures: Iterable[Figure]) -> Iterator[List[str]]:
             yield line + [verdict(list(at.values()))]
 
 
-def latency_lines(figures: Iterable[Figure]) -> Iterator[List[str]]:
-    yield ["latency (us)", "contender", "workers"] + [name for name, _ in results.PERCENTILES]
+def latency_lines(figures: Iterable[Figure], under: str = "") -> Iterator[List[str]]:
+    head = f"latency under {under} (us)" if under else "latency (us)"
+    yield [head, "contender", "workers"] + [name for name, _ in results.PERCENTILES]
     for f in figures:
         if f.middle("p50_ns") is not None:
             at = [f.middle(key) for key in ("p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")]
@@ -83,6 +85,6 @@ def text(lines: Iterable[List[str]], left: int) -> str:
     return "\n".join(out) + "\n"
 
 
-def all_text(figures: Sequence[Figure]) -> str:
-    parts = [text(main_lines(figures), 3), text(latency_lines(figures), 2)]
+def all_text(figures: Sequence[Figure], under: str = "") -> str:
+    parts = [text(main_lines(figures, under), 3), text(latency_lines(figures, under), 2)]
     return "\n".join(part for part in parts if part)

@@ -136,6 +136,43 @@ class Test(Scratch):
         self.assertIn("unknown argument: --fast", done.stderr)
 
 
+class Bench(Scratch):
+    def setUp(self):
+        super().setUp()
+        shutil.copy(SCRIPTS / "bench", self.root / "scripts" / "bench")
+        self.write("scripts/setup", '#!/bin/sh\necho setup "$@" >>ran\n')
+        self.command("cmake", '#!/bin/sh\necho cmake "$@" >>ran\n' + CMAKE)
+        self.command("python3", '#!/bin/sh\necho "$@" >>ran\n')
+
+    def test_this_system(self):
+        self.assertEqual(self.run_script("scripts/bench", "--list").returncode, 0)
+        self.assertIn("setup\ncmake --preset release", self.read("ran"))
+        self.assertIn("scripts/benching/main.py build/release/bench --list\n", self.read("ran"))
+
+    def test_windows(self):
+        done = self.run_script("scripts/bench", "--windows", "--filter", "^fib")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("setup --windows\ncmake --preset mingw\n", self.read("ran"))
+        self.assertIn("main.py build/mingw/bench --windows --filter ^fib\n", self.read("ran"))
+        self.assertNotIn("release", self.read("ran"))
+
+    def test_windows_is_known_and_labelled(self):
+        done = subprocess.run(
+            [sys.executable, "-c", "import main, tables, wine; "
+             "assert main.parser().parse_args(['--windows']).windows; "
+             "e = {'name': 'a/ws/1', 'ns_per_op': 1.5, 'real_time': 1, 'time_unit': 'ms'}; "
+             "print(tables.all_text(main.results.figures([e]), 'Wine 8.0'), wine.facts('Wine'))"],
+            cwd=SCRIPTS / "benching", capture_output=True, text=True, check=False)
+        self.assertIn("workload under Wine 8.0", done.stdout, done.stderr)
+        self.assertIn("no figure here is one of Windows", done.stdout)
+
+    def test_build_that_breaks(self):
+        done = self.run_script("scripts/bench", "--no-setup", "--windows", BREAK="mingw")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("error: broken", done.stderr)
+        self.assertNotIn("main.py", self.read("ran"))
+
+
 class Setup(Scratch):
     def setUp(self):
         super().setUp()
