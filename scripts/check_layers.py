@@ -112,16 +112,16 @@ def check_public_only(graph):
         if not home:
             continue
         for n, first in graph[start]:
-            seen, todo = {first}, [(first, [first])]
-            while todo:
-                v, path = todo.pop()
+            seen, unvisited = {first}, [(first, [first])]
+            while unvisited:
+                v, path = unvisited.pop()
                 if not v.startswith(("include/", home)):
                     yield f"{start}:{n}: {home} sees include/ only, got {' -> '.join(path)}"
                     break
                 for _, w in graph.get(v, ()):
                     if w not in seen:
                         seen.add(w)
-                        todo.append((w, path + [w]))
+                        unvisited.append((w, path + [w]))
 
 
 def check_umbrella(graph):
