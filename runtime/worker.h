@@ -89,6 +89,19 @@ jd_status jd_workers_init(struct jd_workers *all, unsigned count,
 /* When no thread drives a worker any more and the queues are empty. */
 void jd_workers_fini(struct jd_workers *all);
 
+static inline bool jd_workers_stopping(const struct jd_workers *all)
+{
+	/* order: (W1) acquire - what led to the stop; pairs with (W2). */
+	return atomic_load_explicit(&all->stop, memory_order_acquire);
+}
+
+/* Adds to one of the worker's counts. One writer at a time: the thread that drives the worker. */
+static inline void jd_worker_count(_Atomic(uint64_t) *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
 /* The worker that the calling thread drives, if it is one of these; otherwise NULL. */
 static inline struct jd_worker *jd_workers_self(const struct jd_workers *all)
 {
@@ -132,6 +145,9 @@ void jd_workers_stop(struct jd_workers *all);
 
 /* One that is still queued at a worker, after all threads have ended; NULL: none is. */
 struct jd_runnable *jd_workers_rest(struct jd_workers *all);
+
+/* The job: this thread drives the worker until the end, or until a task of it blocks. */
+void jd_worker_drive(struct jd_runnable *job, struct jd_worker *unused);
 
 /* Fills the worker's victims, class by class of distance. Needs its index and the placement. */
 void jd_worker_order_victims(struct jd_worker *w);

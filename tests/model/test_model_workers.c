@@ -16,7 +16,7 @@
 #include "tests/model/model_test.h"
 
 /*
- * runtime/worker.c with idle.h, local.h, deque and injector as they are. Two threads drive a worker
+ * The workers with idle.h, local.h, deque and injector as they are. Two threads drive a worker
  * each, a third schedules from outside, waits until everything has run and stops the workers. A
  * wake-up that is lost leaves them all waiting, which is a failure by itself.
  */
@@ -61,7 +61,7 @@ void jd_registry_check(struct jd_registry *registry, struct jd_registry_tally *t
 	model_fail("nothing here is a task");
 }
 
-/* --- What worker.c wants of the rest of the runtime ---------------------------------------- */
+/* --- What the workers want of the rest of the runtime ---------------------------------------- */
 
 uint64_t jd_clock_now(void)
 {
@@ -321,7 +321,7 @@ static void set_up(unsigned outside, unsigned total)
 {
 	memset(&s, 0, sizeof(s));
 	model_local(&jd_pool_self, sizeof(jd_pool_self));
-	model_quiet("count");
+	model_quiet("jd_worker_count");
 	s.outside = outside;
 	s.total = total;
 	MODEL_CHECK(jd_workers_init(&s.all, WORKERS, model_allocator(), NULL, &s.pool) == JD_OK);

@@ -1,0 +1,131 @@
+/* worker_take.c - where a worker takes from what is not its own: outside, timers, others. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/worker_take.h"
+
+#include "runtime/runnable.h"
+#include "runtime/tuning.h"
+#include "runtime/worker_wake.h"
+
+/* Puts a list, oldest first, into the own deque so that the oldest is popped first; returns it. */
+static struct jd_runnable *adopt(struct jd_worker *w, struct jd_runnable *list)
+{
+	struct jd_runnable *first = list, *newest;
+	size_t n = 0;
+
+	if (!first)
+		return NULL;
+	for (struct jd_runnable *r = first; r; r = r->next)
+		n++;
+	jd_worker_count(&w->stats.injected, n);
+	list = first->next;
+	if (!list)
+		return first;
+	if (jd_deque_reserve(&w->local.newest, n - 1) != JD_OK) {
+		/* No memory for them here: back they go; whoever comes next takes them again. */
+		if (jd_injector_push_list(&w->all->injector, list) == JD_INJECTOR_CLOSED)
+			jd_runnable_cancel_list(
+				jd_runnable_unmark_list(list)); /* as shutdown does */
+		jd_worker_wake_posted(w->all);
+		return first;
+	}
+	newest = jd_injector_reverse(list);
+	for (struct jd_runnable *r = newest, *next; r; r = next) {
+		next = r->next;
+		jd_status status = jd_deque_push(&w->local.newest, r);
+
+		JD_ASSERT(status == JD_OK); /* reserved */
+	}
+	/* On their way here nobody could see them: who looked then and fell asleep is wanted. */
+	jd_worker_wake_posted(w->all);
+	return first;
+}
+
+struct jd_runnable *jd_worker_take_injected(struct jd_worker *w)
+{
+	return adopt(w, jd_injector_take(&w->all->injector));
+}
+
+/* A timer fired, found by this worker. */
+struct delivery {
+	struct jd_timer_delivery base;
+	struct jd_worker *worker;
+};
+
+static void deliver(struct jd_timer_delivery *base, struct jd_runnable *r)
+{
+	struct jd_worker *w = jd_container_of(base, struct delivery, base)->worker;
+
+	if (r->flags & JD_RUNNABLE_INLINE)
+		jd_runnable_run(r, w);
+	else if (jd_workers_schedule(w->all, r) != JD_OK)
+		jd_runnable_cancel(r);
+}
+
+void jd_worker_take_fired(struct jd_worker *w, bool idle)
+{
+	struct delivery delivery = {{deliver}, w};
+
+	jd_timekeeper_fire(&w->all->timers, w->index, idle, &delivery.base);
+}
+
+static uint64_t next_random(struct jd_worker *w)
+{
+	/* Marsaglia's xorshift64*; only spreads thieves. */
+	w->rng ^= w->rng >> 12;
+	w->rng ^= w->rng << 25;
+	w->rng ^= w->rng >> 27;
+	return w->rng * 0x2545F4914F6CDD1Dull;
+}
+
+/* One look at a worker. *again tells that it had something, which was not to be had. */
+static struct jd_runnable *steal_from(struct jd_worker *w, struct jd_victim *victim, bool *again)
+{
+	struct jd_loot loot = jd_local_steal(&w->all->workers[victim->index].local, &w->local,
+					     JD_WORKER_STEAL_MAX, &victim->seen);
+
+	if (loot.first)
+		jd_worker_count(&w->stats.stolen, loot.moved);
+	else
+		*again |= loot.again;
+	return loot.first;
+}
+
+struct jd_runnable *jd_worker_take_stolen(struct jd_worker *w, bool *again)
+{
+	unsigned others = w->all->count - 1;
+
+	for (unsigned first = 0, next; first < others; first = next) {
+		next = w->victims[first].next_class;
+
+		unsigned n = next - first, start = n > 1 ? (unsigned)(next_random(w) % n) : 0;
+
+		for (unsigned i = 0; i < n; i++) {
+			struct jd_victim *victim = &w->victims[first + (start + i) % n];
+			struct jd_runnable *r = steal_from(w, victim, again);
+
+			if (r)
+				return r;
+		}
+	}
+	return NULL;
+}
+
+struct jd_runnable *jd_worker_take_forked(struct jd_worker *w)
+{
+	unsigned start = (unsigned)(next_random(w) >> 32);
+
+	return jd_fork_host_steal(&w->all->forks, w->fork, start, &w->stolen) ? &w->run_stolen
+									      : NULL;
+}
+
+struct jd_runnable *jd_worker_take_fair(struct jd_worker *w)
+{
+	struct jd_runnable *r;
+
+	jd_worker_take_fired(w, false);
+	if (w->tick / JD_WORKER_FAIR_TICKS % 2)
+		r = jd_local_pop_oldest(&w->local);
+	else
+		r = jd_worker_take_injected(w);
+	return r;
+}

@@ -1,0 +1,31 @@
+/* worker_wake.h - work was published: whether to wake a worker, and which. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef JD_RUNTIME_WORKER_WAKE_H
+#define JD_RUNTIME_WORKER_WAKE_H
+
+#include "runtime/worker.h"
+
+/* Makes a sleeping worker notified; the caller has claimed a searcher. False: it does not sleep. */
+bool jd_worker_wake(struct jd_workers *all, unsigned index);
+
+/* A post claimed a searcher: find a sleeper to be it. */
+JD_COLD void jd_worker_wake_claimed(struct jd_workers *all);
+
+/* A timer was armed: see that somebody looks in time; see timekeeper.h. */
+void jd_worker_wake_timer(struct jd_workers *all);
+
+/* Work was published: wake one worker for it, if one sleeps and none is searching. */
+static inline void jd_worker_wake_posted(struct jd_workers *all)
+{
+	if (JD_UNLIKELY(jd_idle_post(&all->idle)))
+		jd_worker_wake_claimed(all);
+}
+
+/* The same after a push that ended with a seq_cst exchange. */
+static inline void jd_worker_wake_pushed(struct jd_workers *all)
+{
+	if (JD_UNLIKELY(jd_idle_post_exchanged(&all->idle)))
+		jd_worker_wake_claimed(all);
+}
+
+#endif
