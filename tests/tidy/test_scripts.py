@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-# test_scripts.py - scripts/setup and scripts/test report the truth, also when something fails.
+# test_scripts.py - scripts/setup, test, wine, ... report the truth, also when something fails.
 # SPDX-License-Identifier: Apache-2.0
-"""test_scripts.py SCRIPTS - runs both scripts in a scratch tree, with stand-ins for what they call.
+"""test_scripts.py SCRIPTS - runs them in a scratch tree, with stand-ins for what they call.
 
 A test command that prints "0 failed" after a build that broke is worse than none, and nobody breaks
 the build on purpose to look. Here it is done each time.
@@ -53,7 +53,7 @@ class Scratch(unittest.TestCase):
         self.root = pathlib.Path(self.dir.name)
         (self.root / "scripts").mkdir()
         (self.root / "bin").mkdir()
-        for name in ("setup", "test"):
+        for name in ("setup", "test", "wine"):
             shutil.copy(SCRIPTS / name, self.root / "scripts" / name)
         self.write("os-release", 'ID=debian\nVERSION_ID="12"\n')
         self.write("missing", "")
@@ -70,7 +70,7 @@ class Scratch(unittest.TestCase):
         return subprocess.run(
             words, cwd=self.root, capture_output=True, text=True, stdin=subprocess.DEVNULL,
             env={"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
-                 "JD_OS_RELEASE": str(self.root / "os-release"), **env})
+                 "JD_OS_RELEASE": str(self.root / "os-release"), **env}, timeout=120)
 
     def read(self, path):
         path = self.root / path
@@ -83,7 +83,21 @@ class Test(Scratch):
         self.command("ctest", CTEST)
         self.command("cmake", CMAKE)
         self.command("gcovr", "#!/bin/sh\nexit ${GCOVR-0}\n")
-        self.write("scripts/setup", "#!/bin/sh\nexit ${SETUP-0}\n")
+        self.write("scripts/setup", '#!/bin/sh\necho "$@" >>setup\n'
+                   '[ "$*" != --windows ] || exit ${SETUP_WINDOWS-0}\nexit ${SETUP-0}\n')
+        self.write("scripts/wine", '#!/bin/sh\necho "$@" >>wine\nexit ${WINE-0}\n')
+        self.command("x86_64-w64-mingw32-gcc-win32", "#!/bin/sh\n")
+        self.command("wine64", "#!/bin/sh\n")
+
+    def without_windows(self):
+        """PATH without MinGW and Wine: only what the script needs."""
+        for name in ("bash", "dirname", "mkdir", "nproc", "python3", "rm", "find", "setarch",
+                     "uname", "grep", "cat", "sh", "sed"):
+            path = self.root / "bin" / name
+            if not path.exists():
+                path.symlink_to(shutil.which(name))
+        (self.root / "bin" / "x86_64-w64-mingw32-gcc-win32").unlink()
+        return {"PATH": str(self.root / "bin")}
 
     def expect(self, last, code, *args, **env):
         done = self.run_script("scripts/test", *args, **env)
@@ -92,34 +106,36 @@ class Test(Scratch):
         return done
 
     def test_all_tiers(self):
-        self.expect("21 passed, 0 failed", 0)
-        self.assertEqual(self.read("ran").split(), ["release", "asan-ubsan", "tsan", "coverage"])
+        self.expect("26 passed, 0 failed", 0)
+        self.assertEqual(self.read("ran").split(),
+                         ["release", "asan-ubsan", "tsan", "coverage", "mingw"])
+        self.assertEqual(self.read("setup"), "\n--windows\n")
 
     def test_quick(self):
         self.expect("5 passed, 0 failed", 0, "--quick")
         self.assertEqual(self.read("ran").split(), ["release"])
 
     def test_failures_are_summed(self):
-        self.expect("13 passed, 8 failed", 1, FAILURES="2")
+        self.expect("16 passed, 10 failed", 1, FAILURES="2")
 
     def test_skipped_is_neither(self):
-        done = self.expect("17 passed, 0 failed", 0, SKIPPED="1")
-        self.assertIn("4 skipped", done.stdout)
+        done = self.expect("21 passed, 0 failed", 0, SKIPPED="1")
+        self.assertIn("5 skipped", done.stdout)
 
     def test_a_run_of_no_test_is_a_failure(self):
         self.expect("0 passed, 1 failed", 1, "release", TESTS="0")
 
     def test_broken_build_is_a_failure_and_the_rest_runs(self):
-        done = self.expect("16 passed, 1 failed", 1, BREAK="release")
+        done = self.expect("21 passed, 1 failed", 1, BREAK="release")
         self.assertIn("error: broken", done.stdout)
-        self.assertEqual(self.read("ran").split(), ["asan-ubsan", "tsan", "coverage"])
+        self.assertEqual(self.read("ran").split(), ["asan-ubsan", "tsan", "coverage", "mingw"])
 
     def test_ctest_that_dies_is_a_failure(self):
-        self.expect("16 passed, 1 failed", 1, CRASH="tsan")
+        self.expect("21 passed, 1 failed", 1, CRASH="tsan")
 
     def test_old_results_do_not_count(self):
-        self.expect("21 passed, 0 failed", 0)
-        self.expect("16 passed, 1 failed", 1, CRASH="asan-ubsan")
+        self.expect("26 passed, 0 failed", 0)
+        self.expect("21 passed, 1 failed", 1, CRASH="asan-ubsan")
 
     def test_low_coverage_is_a_failure(self):
         self.expect("5 passed, 1 failed", 1, "--coverage", GCOVR="2")
@@ -129,6 +145,26 @@ class Test(Scratch):
         self.expect("0 passed, 1 failed", 1, SETUP="3")
         self.assertEqual(self.read("ran"), "")
         self.expect("5 passed, 0 failed", 0, "--no-setup", "--quick", SETUP="3")
+
+    def test_windows(self):
+        self.expect("5 passed, 0 failed", 0, "--windows")
+        self.assertEqual(self.read("ran").split(), ["mingw"])
+        self.assertEqual(self.read("wine"), "--prepare\n--stop\n")
+
+    def test_windows_without_a_prefix(self):
+        self.expect("0 passed, 1 failed", 1, "windows", WINE="1")
+        self.assertEqual(self.read("ran"), "")
+
+    def test_windows_that_cannot_be_installed(self):
+        env = {"SETUP_WINDOWS": "1", **self.without_windows()}
+        done = self.expect("21 passed, 0 failed", 0, **env)
+        self.assertIn("windows: skipped, no MinGW-w64", done.stdout)
+        self.assertIn("1 skipped", done.stdout)
+        for args, more in (((), {"CI": "true"}), (("--windows",), {}), (("windows",), {})):
+            done = self.run_script("scripts/test", *args, **env, **more)
+            self.assertEqual(done.returncode, 1, args)
+            self.assertIn("windows: FAILED, no MinGW-w64", done.stdout)
+            self.assertIn(", 1 failed", done.stdout)
 
     def test_unknown_argument(self):
         done = self.run_script("scripts/test", "--fast")
@@ -171,6 +207,78 @@ class Bench(Scratch):
         self.assertEqual(done.returncode, 1)
         self.assertIn("error: broken", done.stderr)
         self.assertNotIn("main.py", self.read("ran"))
+
+
+class Wine(Scratch):
+    """A stand-in for Wine: programs start a service that keeps every descriptor it is given."""
+    def setUp(self):
+        super().setUp()
+        self.prefix = self.root / "build" / "wine"
+        os.mkfifo(self.root / "end")
+        self.command("wine64", """#!/bin/sh
+            echo "$@" >>ran
+            case $1 in
+            wineboot)
+                read line <end & # for as long as the test runs
+                [ -z "${BREAK-}" ] || exit 1
+                mkdir -p "$WINEPREFIX/drive_c/windows/system32"
+                : >"$WINEPREFIX/drive_c/windows/system32/kernel32.dll" ;;
+            reg) [ -d "$WINEPREFIX/drive_c" ] ;;
+            *)
+                [ -e "$WINEPREFIX/drive_c/windows/system32/kernel32.dll" ] || exit 53
+                echo "${LAST-end of program}" ;;
+            esac
+            """)
+        self.command("wineserver64", '#!/bin/sh\necho server "$@" >>ran\n')
+        self.addCleanup(self.end_services)
+
+    def end_services(self):
+        fifo = os.open(self.root / "end", os.O_RDWR | os.O_NONBLOCK)
+        os.write(fifo, b"\n" * 100)
+        os.close(fifo)
+
+    def test_the_first_programs_wait_until_the_prefix_is_complete(self):
+        first = [subprocess.Popen(["scripts/wine", f"{name}.exe"], cwd=self.root,
+                                  env={"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"},
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                 for name in "abcd"]
+        for process in first:
+            out, err = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, out), (0, b"end of program\n"), err)
+        self.assertEqual(self.read("ran").count("wineboot --init"), 1)
+        self.assertEqual(self.read("ran").count("server -w"), 1)
+
+    def test_prepare_and_stop(self):
+        self.assertEqual(self.run_script("scripts/wine", "--prepare").returncode, 0)
+        self.assertEqual(self.run_script("scripts/wine", "--stop").returncode, 0)
+        self.assertRegex(self.read("ran"), "server -w\nserver -p60\nserver -k\n$")
+
+    def test_a_prefix_that_was_not_completed_is_made_anew(self):
+        done = self.run_script("scripts/wine", "--prepare", BREAK="1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("wine: cannot make the prefix", done.stderr)
+        self.assertFalse(self.prefix.exists())
+        self.assertEqual(self.run_script("scripts/wine", "--prepare").returncode, 0)
+        self.assertTrue(self.prefix.is_dir())
+
+    def test_an_older_prefix_is_replaced(self):
+        self.prefix.mkdir(parents=True)
+        self.write("build/wine/.prepared-2", "")
+        self.assertEqual(self.run_script("scripts/wine", "x.exe").returncode, 0)
+        self.assertFalse((self.prefix / ".prepared-2").exists())
+
+    def test_a_prefix_of_somebody_else_is_left_alone(self):
+        (self.root / "mine").mkdir()
+        self.write("mine/system.reg", "")
+        done = self.run_script("scripts/wine", "x.exe", WINEPREFIX=str(self.root / "mine"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is no prefix of this script", done.stderr)
+        self.assertTrue((self.root / "mine/system.reg").exists())
+
+    def test_a_program_must_come_to_its_end(self):
+        done = self.run_script("scripts/wine", "x.exe", LAST="a heap is broken")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("x.exe returned 0 but did not come to its end", done.stderr)
 
 
 class Setup(Scratch):
