@@ -49,8 +49,12 @@ void jd_parker_unpark(struct jd_parker *parker)
 	 * what an earlier one published; pairs with (K3), (K4), (K5).
 	 */
 	if (atomic_exchange_explicit(&parker->word, JD_PARKER_NOTIFIED, memory_order_acq_rel) ==
-	    JD_PARKER_SLEEPING)
-		scheduler->ops->unpark(scheduler, parker);
+	    JD_PARKER_SLEEPING) {
+		if (scheduler->ops->unpark)
+			scheduler->ops->unpark(scheduler, parker);
+		else
+			jd_parker_wake(parker);
+	}
 }
 
 bool jd_parker_try(struct jd_parker *parker)

@@ -10,8 +10,8 @@
 
 static bool ops_complete(const struct jd_scheduler_ops *ops)
 {
-	return ops && ops->name && ops->schedule && ops->park && ops->unpark && ops->now &&
-	       ops->close && ops->shutdown && ops->free;
+	return ops && ops->name && ops->schedule && ops->park && ops->now && ops->close &&
+	       ops->shutdown && ops->free;
 }
 
 jd_status jd_scheduler_init(struct jd_scheduler *self, const struct jd_scheduler_ops *ops,

@@ -190,7 +190,10 @@ struct jd_scheduler_ops {
 	jd_status (*park)(struct jd_scheduler *self, struct jd_parker *parker,
 			  uint64_t deadline_ns);
 
-	/* The parker was unparked while a park slept: end that sleep. Does not block. */
+	/*
+	 * The parker was unparked while a park slept: end that sleep. Does not block. Optional:
+	 * then it is jd_parker_wake, which is enough for parks that sleep in jd_parker_sleep.
+	 */
 	void (*unpark)(struct jd_scheduler *self, struct jd_parker *parker);
 
 	/* Whether the caller is on the main thread (in tests: inside a foreground runnable). */
@@ -341,7 +344,7 @@ JD_API uint64_t jd_scheduler_task_count(struct jd_scheduler *self);
 
 /*
  * A park for a thread that has nothing better to do: sleeps on the parker. `now` is the clock of
- * deadline_ns, which must be the platform's monotonic clock. unpark for it: jd_parker_wake.
+ * deadline_ns, which must be the platform's monotonic clock. jd_parker_wake ends such a sleep.
  */
 JD_API jd_status jd_parker_sleep(struct jd_parker *parker, uint64_t deadline_ns);
 JD_API void jd_parker_wake(struct jd_parker *parker);

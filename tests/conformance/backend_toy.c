@@ -33,7 +33,7 @@ static struct jd_runnable *pop(struct toy *toy)
 {
 	struct jd_runnable *runnable = toy->head;
 
-	toy->head = runnable ? runnable->next : NULL;
+	toy->head = runnable->next;
 	if (!toy->head)
 		toy->tail = &toy->head;
 	return runnable;
@@ -42,15 +42,13 @@ static struct jd_runnable *pop(struct toy *toy)
 static jd_status toy_park(struct jd_scheduler *base, struct jd_parker *parker, uint64_t deadline_ns)
 {
 	struct toy *toy = toy_of(base);
-	struct jd_runnable *runnable;
 
 	while (!jd_parker_try(parker)) {
 		if (toy->now >= deadline_ns)
 			return JD_ETIMEDOUT;
-		runnable = pop(toy);
-		if (runnable) {
+		if (toy->head) {
 			toy->depth++;
-			jd_runnable_run(runnable, NULL);
+			jd_runnable_run(pop(toy), NULL);
 			toy->depth--;
 		} else if (deadline_ns == JD_NEVER) {
 			return JD_EDEADLK;
@@ -59,12 +57,6 @@ static jd_status toy_park(struct jd_scheduler *base, struct jd_parker *parker, u
 		}
 	}
 	return JD_OK;
-}
-
-static void toy_unpark(struct jd_scheduler *base, struct jd_parker *parker)
-{
-	(void)base;
-	(void)parker; /* nobody sleeps */
 }
 
 static uint64_t toy_now(struct jd_scheduler *base)
@@ -83,13 +75,12 @@ static jd_status toy_close(struct jd_scheduler *base)
 static jd_status toy_shutdown(struct jd_scheduler *base)
 {
 	struct toy *toy = toy_of(base);
-	struct jd_runnable *runnable;
 
 	if (toy->stopped || toy->depth)
 		return toy->stopped ? JD_EALREADY : JD_EDEADLK;
 	toy->closed = toy->stopped = true;
-	while ((runnable = pop(toy)) != NULL)
-		jd_runnable_cancel(runnable);
+	while (toy->head)
+		jd_runnable_cancel(pop(toy));
 	jd_scheduler_cancel_tasks(base);
 	return JD_OK;
 }
@@ -108,7 +99,6 @@ static jd_status toy_make(const struct conf_options *options, struct jd_schedule
 		.name = "toy",
 		.schedule = toy_schedule,
 		.park = toy_park,
-		.unpark = toy_unpark,
 		.now = toy_now,
 		.close = toy_close,
 		.shutdown = toy_shutdown,
@@ -120,12 +110,11 @@ static jd_status toy_make(const struct conf_options *options, struct jd_schedule
 	if (!toy)
 		return JD_ENOMEM;
 	*toy = (struct toy){.tail = &toy->head};
-	jd_status status = jd_scheduler_init(&toy->base, &ops, a);
+	*scheduler = &toy->base;
+	jd_status status = jd_scheduler_init(*scheduler, &ops, a);
 
 	if (status != JD_OK)
 		a->free(a->ctx, toy, sizeof(*toy), _Alignof(struct toy));
-	else
-		*scheduler = &toy->base;
 	return status;
 }
 

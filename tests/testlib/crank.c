@@ -120,12 +120,6 @@ static jd_status crank_park(struct jd_scheduler *self, struct jd_parker *parker,
 	return JD_OK;
 }
 
-static void crank_unpark(struct jd_scheduler *self, struct jd_parker *parker)
-{
-	(void)self;
-	(void)parker;
-}
-
 static uint64_t crank_now(struct jd_scheduler *self)
 {
 	return crank_of(self)->now;
@@ -174,7 +168,6 @@ static const struct jd_scheduler_ops crank_ops = {
 	.schedule_at = crank_schedule_at,
 	.cancel_timer = crank_cancel_timer,
 	.park = crank_park,
-	.unpark = crank_unpark,
 	.now = crank_now,
 	.close = crank_close,
 	.shutdown = crank_shutdown,

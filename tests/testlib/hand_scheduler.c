@@ -99,12 +99,6 @@ static jd_status hand_park(struct jd_scheduler *base, struct jd_parker *parker,
 	}
 }
 
-static void hand_unpark(struct jd_scheduler *base, struct jd_parker *parker)
-{
-	(void)base;
-	jd_parker_wake(parker);
-}
-
 static bool hand_is_main_thread(struct jd_scheduler *base)
 {
 	(void)base;
@@ -172,7 +166,6 @@ static const struct jd_scheduler_ops hand_ops = {
 	.schedule_at = hand_schedule_at,
 	.cancel_timer = hand_cancel_timer,
 	.park = hand_park,
-	.unpark = hand_unpark,
 	.is_main_thread = hand_is_main_thread,
 	.now = hand_now,
 	.close = hand_close,

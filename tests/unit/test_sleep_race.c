@@ -117,12 +117,6 @@ static jd_status no_park(struct jd_scheduler *base, struct jd_parker *parker, ui
 	return JD_ENOTSUP;
 }
 
-static void no_unpark(struct jd_scheduler *base, struct jd_parker *parker)
-{
-	(void)base;
-	(void)parker;
-}
-
 static uint64_t at_zero(struct jd_scheduler *base)
 {
 	(void)base;
@@ -147,7 +141,6 @@ static const struct jd_scheduler_ops racer_ops = {
 	.schedule_at = racer_schedule_at,
 	.cancel_timer = racer_cancel_timer,
 	.park = no_park,
-	.unpark = no_unpark,
 	.now = at_zero,
 	.close = no_close,
 	.shutdown = no_close,
