@@ -11,7 +11,7 @@ static unsigned gcd_workers(void)
 	static unsigned cpus;
 	struct jd_topology *topology;
 
-	if (!cpus && jd_topology_new(jd_allocator_default(), &topology) == JD_OK) {
+	if (!cpus && jd_topology_new(jd_allocator_default(), true, &topology) == JD_OK) {
 		cpus = jd_topology_parallelism(topology);
 		jd_topology_free(topology);
 	}

@@ -39,25 +39,35 @@ unsigned jd_topology_allowed(unsigned *os, unsigned max)
 	return jd_cpu_allowed(self_pinned, os, max);
 }
 
+/* As much as there is room for, or at least one. */
+static unsigned count_of(unsigned known, unsigned room)
+{
+	if (known > room)
+		return room;
+	return known ? known : 1;
+}
+
 jd_status jd_topology_flat(const struct jd_allocator *allocator, struct jd_topology **topology)
 {
-	unsigned os[256];
-	unsigned known = jd_topology_allowed(os, 256);
-	unsigned cpus = known ? known : 1;
+	unsigned room = count_of(jd_topology_allowed(NULL, 0), JD_CPU_LIMIT);
+	unsigned *os = allocator->alloc(allocator->ctx, room * sizeof(*os), alignof(unsigned));
 	struct jd_topology *t;
-	jd_status status;
 
-	if (cpus > 256)
-		cpus = 256; /* a machine of that size has hwloc, or does not need the rest */
-	status = jd_topology_alloc(allocator, cpus, &t);
-	if (status)
-		return status;
-	t->flat = true;
-	for (unsigned i = 0; i < cpus; i++)
-		t->cpu[i] = (struct jd_topology_cpu){.os = known ? os[i] : 0, .core = i};
-	snprintf(t->source, sizeof(t->source), "%s", known ? "affinity mask" : "nothing known");
-	*topology = t;
-	return JD_OK;
+	if (!os)
+		return JD_ENOMEM;
+	unsigned known = jd_topology_allowed(os, room);
+	jd_status status = jd_topology_alloc(allocator, count_of(known, room), &t);
+
+	if (status == JD_OK) {
+		t->flat = true;
+		for (unsigned i = 0; i < t->cpus; i++)
+			t->cpu[i] = (struct jd_topology_cpu){.os = known ? os[i] : 0, .core = i};
+		snprintf(t->source, sizeof(t->source), "%s",
+			 known ? "affinity mask" : "nothing known");
+		*topology = t;
+	}
+	allocator->free(allocator->ctx, os, room * sizeof(*os), alignof(unsigned));
+	return status;
 }
 
 static int compare_cpus(const void *pa, const void *pb)
@@ -85,13 +95,15 @@ static void topology_finish(struct jd_topology *t)
 		 t->cpus == 1 ? "" : "s", where);
 }
 
-jd_status jd_topology_new(const struct jd_allocator *allocator, struct jd_topology **topology)
+jd_status jd_topology_new(const struct jd_allocator *allocator, bool flat,
+			  struct jd_topology **topology)
 {
 	jd_status status;
 
 	if (!allocator || !topology)
 		return JD_EINVAL;
-	status = jd_topology_discover(allocator, topology);
+	status = flat ? jd_topology_flat(allocator, topology)
+		      : jd_topology_discover(allocator, topology);
 	if (status == JD_OK)
 		topology_finish(*topology);
 	return status;

@@ -36,7 +36,7 @@ jd_status jd_topology_alloc(const struct jd_allocator *allocator, unsigned cpus,
  */
 unsigned jd_topology_allowed(unsigned *os, unsigned max);
 
-/* The CPUs the system says we may use, with nothing known about them. JD_ENOMEM. */
+/* discover for whoever knows nothing but which CPUs we may use. JD_ENOMEM. */
 jd_status jd_topology_flat(const struct jd_allocator *allocator, struct jd_topology **topology);
 
 /*

@@ -535,7 +535,7 @@ static unsigned parallelism(const struct jd_allocator *allocator)
 	struct jd_topology *topology;
 	unsigned n = 0;
 
-	if (jd_topology_new(allocator, &topology) == JD_OK) {
+	if (jd_topology_new(allocator, true, &topology) == JD_OK) {
 		n = jd_topology_parallelism(topology);
 		jd_topology_free(topology);
 	}

@@ -164,13 +164,20 @@ bool jd_cgroup_parse_mount(const char *line, int version, char *root, char *poin
 
 /* --- The walk ----------------------------------------------------------------------------- */
 
-/* One search: a version, our path in it, and the smallest quota so far. */
+/* Our group in the hierarchies of one version. */
+struct group {
+	bool mounted_here;             /* some mount shows it */
+	char path[JD_CGROUP_PATH_MAX]; /* "": there is none */
+};
+
+/*
+ * The smallest quota so far. Both versions are looked for in one pass: the kernel takes longer to
+ * write the list of mounts than we for all the rest.
+ */
 struct search {
 	const struct jd_cgroup_files *files;
-	int version;
 	unsigned cpus;
-	bool mounted_here; /* some mount shows our own group */
-	char path[JD_CGROUP_PATH_MAX];
+	struct group groups[2]; /* version 1, version 2 */
 	char point[JD_CGROUP_PATH_MAX];
 	char root[JD_CGROUP_PATH_MAX];
 	char dir[JD_CGROUP_PATH_MAX];
@@ -201,11 +208,11 @@ static bool read_value(struct search *s, const char *name, struct first_line *li
 }
 
 /* The quota of the group in s->dir. */
-static unsigned read_quota(struct search *s)
+static unsigned read_quota(struct search *s, int version)
 {
 	struct first_line a, b;
 
-	if (s->version == 2)
+	if (version == 2)
 		return read_value(s, "cpu.max", &a) ? jd_cgroup_parse_v2(a.text) : 0;
 	if (!read_value(s, "cpu.cfs_quota_us", &a) || !read_value(s, "cpu.cfs_period_us", &b))
 		return 0;
@@ -213,15 +220,15 @@ static unsigned read_quota(struct search *s)
 }
 
 /* From s->dir up to the mount point, which is its first `top` bytes. */
-static void walk_up(struct search *s, size_t top)
+static void walk_up(struct search *s, int version, size_t top)
 {
 	for (;;) {
-		unsigned cpus = read_quota(s);
+		unsigned cpus = read_quota(s, version);
 		char *slash;
 
 		if (cpus && (s->cpus == 0 || cpus < s->cpus)) {
 			s->cpus = cpus;
-			memcpy(s->found, s->dir, sizeof(s->found));
+			snprintf(s->found, sizeof(s->found), "%s", s->dir);
 		}
 		slash = strrchr(s->dir, '/');
 		if (!slash || (size_t)(slash - s->dir) < top)
@@ -248,31 +255,39 @@ static bool is_outside(const char *path)
 	return strncmp(path, "/..", 3) == 0 && (path[3] == '/' || path[3] == '\0');
 }
 
-static bool visit_mount(void *arg, const char *text)
+/* s->root is mounted at s->point. */
+static void visit_hierarchy(struct search *s, int version)
 {
-	struct search *s = arg;
-	const char *rest;
-	size_t top;
-	int n;
+	struct group *group = &s->groups[version - 1];
+	const char *rest = is_outside(group->path) ? NULL : below(group->path, s->root);
 
-	if (!jd_cgroup_parse_mount(text, s->version, s->root, s->point))
-		return true;
-	rest = is_outside(s->path) ? NULL : below(s->path, s->root);
 	if (!rest) {
 		/* The mount is likely that of our container, so its top is the best guess,
 		 * unless some mount shows our own group. */
-		if (s->mounted_here)
-			return true;
+		if (group->mounted_here)
+			return;
 		rest = "";
 	} else {
-		s->mounted_here = true;
+		group->mounted_here = true;
 	}
 	if (strcmp(s->point, "/") == 0)
 		s->point[0] = '\0';
-	top = strlen(s->point);
-	n = snprintf(s->dir, sizeof(s->dir), "%s%s", s->point, rest);
+	size_t top = strlen(s->point);
+	int n = snprintf(s->dir, sizeof(s->dir), "%s%s", s->point, rest);
+
 	if (n > 0 && (size_t)n < sizeof(s->dir))
-		walk_up(s, top);
+		walk_up(s, version, top);
+}
+
+static bool visit_mount(void *arg, const char *text)
+{
+	struct search *s = arg;
+
+	for (int version = 1; version <= 2; version++) {
+		if (s->groups[version - 1].path[0] &&
+		    jd_cgroup_parse_mount(text, version, s->root, s->point))
+			visit_hierarchy(s, version);
+	}
 	return true;
 }
 
@@ -280,27 +295,34 @@ static bool visit_membership(void *arg, const char *text)
 {
 	struct search *s = arg;
 	const char *path;
-	int n;
 
-	if (!jd_cgroup_parse_membership(text, s->version, &path))
-		return true;
-	n = snprintf(s->path, sizeof(s->path), "%s", path);
-	return n < 0 || (size_t)n >= sizeof(s->path);
+	for (int version = 1; version <= 2; version++) {
+		char *kept = s->groups[version - 1].path;
+
+		if (kept[0] || !jd_cgroup_parse_membership(text, version, &path))
+			continue;
+		if ((size_t)snprintf(kept, JD_CGROUP_PATH_MAX, "%s", path) >= JD_CGROUP_PATH_MAX)
+			kept[0] = '\0';
+	}
+	return true;
 }
 
 unsigned jd_cgroup_quota(const struct jd_cgroup_files *files, char *dir)
 {
-	struct search s = {.files = files};
+	struct search s;
 
-	for (s.version = 1; s.version <= 2; s.version++) {
-		s.path[0] = '\0';
-		s.mounted_here = false;
-		files->each_line(files, "/proc/self/cgroup", visit_membership, &s);
-		if (s.path[0] == '/')
-			files->each_line(files, "/proc/self/mountinfo", visit_mount, &s);
+	s.files = files;
+	s.cpus = 0;
+	s.found[0] = '\0';
+	for (int i = 0; i < 2; i++) {
+		s.groups[i].mounted_here = false;
+		s.groups[i].path[0] = '\0';
 	}
+	files->each_line(files, "/proc/self/cgroup", visit_membership, &s);
+	if (s.groups[0].path[0] || s.groups[1].path[0])
+		files->each_line(files, "/proc/self/mountinfo", visit_mount, &s);
 	if (s.cpus && !s.found[0])
 		memcpy(s.found, "/", 2); /* the hierarchy is mounted there */
-	memcpy(dir, s.found, sizeof(s.found));
+	snprintf(dir, JD_CGROUP_PATH_MAX, "%s", s.found);
 	return s.cpus;
 }

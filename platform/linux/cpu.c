@@ -23,12 +23,17 @@ static cpu_set_t *mask_set(struct cpu_mask *mask)
 
 unsigned jd_cpu_allowed(bool process, unsigned *os, unsigned max)
 {
+	enum { BITS = 8 * sizeof(unsigned long) };
 	struct cpu_mask mask = {{0}};
 	unsigned n = 0;
 
 	if (sched_getaffinity(process ? getpid() : 0, sizeof(mask), mask_set(&mask)))
 		return 0;
 	for (unsigned i = 0; i < JD_CPU_LIMIT; i++) {
+		if (i % BITS == 0 && !mask.bits[i / BITS]) {
+			i += BITS - 1; /* nearly all of the room */
+			continue;
+		}
 		if (!CPU_ISSET_S(i, sizeof(mask), mask_set(&mask)))
 			continue;
 		if (n < max)

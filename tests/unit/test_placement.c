@@ -26,7 +26,7 @@ static void machine_init(struct machine *m, const char *description,
 			 enum jd_placement_policy policy, unsigned workers)
 {
 	setenv("HWLOC_SYNTHETIC", description, 1);
-	assert_int_equal(jd_topology_new(jd_allocator_default(), &m->topology), JD_OK);
+	assert_int_equal(jd_topology_new(jd_allocator_default(), false, &m->topology), JD_OK);
 	unsetenv("HWLOC_SYNTHETIC");
 	assert_int_equal(jd_placement_init(&m->placement, jd_allocator_default(), m->topology,
 					   policy, workers, false),
@@ -163,7 +163,7 @@ static void test_without_memory_nothing_is_left(void **state)
 	struct jd_placement placement;
 
 	(void)state;
-	assert_int_equal(jd_topology_new(jd_allocator_default(), &t), JD_OK);
+	assert_int_equal(jd_topology_new(jd_allocator_default(), false, &t), JD_OK);
 	for (unsigned n = 0; n < 2; n++) {
 		unsigned left = n;
 		const struct jd_allocator allocator = {no_memory, give_back, &left};
@@ -207,7 +207,7 @@ static void test_a_real_thread_is_bound(void **state)
 	struct bound bound = {0};
 
 	(void)state;
-	assert_int_equal(jd_topology_new(jd_allocator_default(), &bound.topology), JD_OK);
+	assert_int_equal(jd_topology_new(jd_allocator_default(), false, &bound.topology), JD_OK);
 	bound.pin = true;
 
 	struct jd_thread thread;

@@ -15,18 +15,20 @@
 #include "platform/platform.h"
 #include "tests/testlib/death.h"
 
-/* Fails every allocation when told to, and knows what is out. One thread at a time. */
+/* Fails an allocation when told to, and knows what is out. One thread at a time. */
 struct counting {
 	struct jd_allocator base;
 	size_t bytes_out;
 	bool fail;
+	unsigned fail_after; /* so many */
 };
 
 static void *counting_alloc(void *ctx, size_t size, size_t align)
 {
 	struct counting *c = ctx;
 	size_t rounded = (size + align - 1) / align * align;
-	void *p = c->fail ? NULL : aligned_alloc(align, rounded);
+	bool fails = c->fail && c->fail_after-- == 0;
+	void *p = fails ? NULL : aligned_alloc(align, rounded);
 
 	if (p)
 		c->bytes_out += size;
@@ -88,13 +90,37 @@ static void test_this_machine(void **state)
 
 	(void)state;
 	counting_init(&c);
-	assert_int_equal(jd_topology_new(&c.base, &t), JD_OK);
+	assert_int_equal(jd_topology_new(&c.base, false, &t), JD_OK);
 	print_message("           %s\n", jd_topology_source(t));
 	assert_int_equal(jd_topology_cpus(t), affinity_count());
 	assert_int_equal(strncmp(jd_topology_source(t), SOURCE, strlen(SOURCE)), 0);
 	check_sane(t);
 	jd_topology_free(t);
 	jd_topology_free(NULL);
+	assert_int_equal(c.bytes_out, 0);
+}
+
+/* Without caches and nodes, the same CPUs are there; and no allocation that fails leaves anything. */
+static void test_flat(void **state)
+{
+	static const char source[] = "affinity mask: ";
+	struct counting c;
+	struct jd_topology *t;
+
+	(void)state;
+	counting_init(&c);
+	assert_int_equal(jd_topology_new(&c.base, true, &t), JD_OK);
+	assert_int_equal(jd_topology_cpus(t), affinity_count());
+	assert_int_equal(strncmp(jd_topology_source(t), source, strlen(source)), 0);
+	check_sane(t);
+	for (unsigned i = 1; i < jd_topology_cpus(t); i++)
+		assert_int_equal(jd_topology_distance(t, 0, i), 3);
+	jd_topology_free(t);
+	for (unsigned n = 0; n < 2; n++) {
+		c.fail_after = n;
+		c.fail = true;
+		assert_int_equal(jd_topology_new(&c.base, true, &t), JD_ENOMEM);
+	}
 	assert_int_equal(c.bytes_out, 0);
 }
 
@@ -106,11 +132,11 @@ static void test_bad_arguments_and_no_memory(void **state)
 	(void)state;
 	counting_init(&c);
 	c.fail = true;
-	assert_int_equal(jd_topology_new(&c.base, &t), JD_ENOMEM);
+	assert_int_equal(jd_topology_new(&c.base, false, &t), JD_ENOMEM);
 	c.fail = false;
-	assert_int_equal(jd_topology_new(NULL, &t), JD_EINVAL);
-	assert_int_equal(jd_topology_new(&c.base, NULL), JD_EINVAL);
-	assert_int_equal(jd_topology_new(&c.base, &t), JD_OK);
+	assert_int_equal(jd_topology_new(NULL, false, &t), JD_EINVAL);
+	assert_int_equal(jd_topology_new(&c.base, false, NULL), JD_EINVAL);
+	assert_int_equal(jd_topology_new(&c.base, false, &t), JD_OK);
 	assert_int_equal(jd_topology_pin(t, jd_topology_cpus(t)), JD_EINVAL);
 	assert_int_equal(jd_topology_pin(t, UINT32_MAX), JD_EINVAL);
 	assert_int_equal(jd_topology_pin(NULL, 0), JD_EINVAL);
@@ -139,7 +165,7 @@ static void test_distance_of_no_cpu_aborts(void **state)
 
 	(void)state;
 	counting_init(&c);
-	assert_int_equal(jd_topology_new(&c.base, &t), JD_OK);
+	assert_int_equal(jd_topology_new(&c.base, false, &t), JD_OK);
 	assert_true(death_aborts(distance_from_nowhere, t, "INTERNAL: i < topology->cpus"));
 	assert_true(death_aborts(distance_to_nowhere, t, "INTERNAL: i < topology->cpus"));
 	jd_topology_free(t);
@@ -174,7 +200,7 @@ static void test_pin(void **state)
 
 	(void)state;
 	counting_init(&c);
-	assert_int_equal(jd_topology_new(&c.base, &t), JD_OK);
+	assert_int_equal(jd_topology_new(&c.base, false, &t), JD_OK);
 	v.topology = t;
 	assert_int_equal(jd_thread_start(&thread, "pin", 0, pin_everywhere, &v), JD_OK);
 	jd_thread_join(&thread);
@@ -194,7 +220,7 @@ static void discover_pinned(void *arg)
 
 	counting_init(&c);
 	v->pinned = jd_topology_pin(v->topology, 0) == JD_OK;
-	if (jd_topology_new(&c.base, &t) != JD_OK)
+	if (jd_topology_new(&c.base, false, &t) != JD_OK)
 		return;
 	v->nested = jd_topology_cpus(t);
 	jd_topology_free(t);
@@ -212,7 +238,7 @@ static void discover_narrowed(void *arg)
 	CPU_SET((size_t)sched_getcpu(), &set);
 	counting_init(&c);
 	v->masked = sched_setaffinity(0, sizeof(set), &set) == 0;
-	if (jd_topology_new(&c.base, &t) != JD_OK)
+	if (jd_topology_new(&c.base, false, &t) != JD_OK)
 		return;
 	v->nested = jd_topology_cpus(t);
 	v->landed = jd_topology_current(t) == 0;
@@ -229,7 +255,7 @@ static void test_discovery_inside_a_thread(void **state)
 
 	(void)state;
 	counting_init(&c);
-	assert_int_equal(jd_topology_new(&c.base, &t), JD_OK);
+	assert_int_equal(jd_topology_new(&c.base, false, &t), JD_OK);
 	pinned.topology = t;
 	assert_int_equal(jd_thread_start(&thread, "pin", 0, discover_pinned, &pinned), JD_OK);
 	jd_thread_join(&thread);
@@ -255,7 +281,7 @@ static struct jd_topology *described(struct counting *c, const char *description
 
 	counting_init(c);
 	setenv("HWLOC_SYNTHETIC", description, 1);
-	assert_int_equal(jd_topology_new(&c->base, &t), JD_OK);
+	assert_int_equal(jd_topology_new(&c->base, false, &t), JD_OK);
 	unsetenv("HWLOC_SYNTHETIC");
 	check_sane(t);
 	return t;
@@ -354,7 +380,7 @@ static void test_everything_is_equally_far(void **state)
 
 	(void)state;
 	counting_init(&c);
-	assert_int_equal(jd_topology_new(&c.base, &t), JD_OK);
+	assert_int_equal(jd_topology_new(&c.base, false, &t), JD_OK);
 	for (unsigned i = 1; i < jd_topology_cpus(t); i++)
 		assert_int_equal(jd_topology_distance(t, 0, i), 3);
 	jd_topology_free(t);
@@ -366,6 +392,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_this_machine),
+		cmocka_unit_test(test_flat),
 		cmocka_unit_test(test_bad_arguments_and_no_memory),
 		cmocka_unit_test(test_distance_of_no_cpu_aborts),
 		cmocka_unit_test(test_pin),

@@ -205,7 +205,7 @@ static void test_this_machine(void **state)
 
 	(void)state;
 	count_allocator_init(&memory);
-	assert_int_equal(jd_topology_new(&memory.base, &t), JD_OK);
+	assert_int_equal(jd_topology_new(&memory.base, false, &t), JD_OK);
 	print_message("           %s\n", jd_topology_source(t));
 	assert_int_equal(jd_topology_cpus(t), process_cpus());
 	assert_int_equal(strncmp(jd_topology_source(t), "the system's records: ", 22), 0);
@@ -231,9 +231,9 @@ static void test_no_memory(void **state)
 	(void)state;
 	count_allocator_init(&memory);
 	count_allocator_fail(&memory, 1, UINT64_MAX);
-	assert_int_equal(jd_topology_new(&memory.base, &t), JD_ENOMEM);
+	assert_int_equal(jd_topology_new(&memory.base, false, &t), JD_ENOMEM);
 	count_allocator_fail(&memory, 2, 2);
-	assert_int_equal(jd_topology_new(&memory.base, &t), JD_OK);
+	assert_int_equal(jd_topology_new(&memory.base, false, &t), JD_OK);
 	assert_int_equal(strncmp(jd_topology_source(t), "affinity mask: ", 15), 0);
 	count_allocator_fail(&memory, 0, 0);
 	jd_topology_free(t);
@@ -261,7 +261,7 @@ static void pin_everywhere(void *arg)
 		SwitchToThread();
 		v->landed += jd_topology_current(v->topology) == (int)i;
 	}
-	if (jd_topology_new(jd_allocator_default(), &again) != JD_OK)
+	if (jd_topology_new(jd_allocator_default(), false, &again) != JD_OK)
 		return;
 	v->nested = jd_topology_cpus(again);
 	jd_topology_free(again);
@@ -274,7 +274,7 @@ static void test_pin(void **state)
 	struct visit v = {0};
 
 	(void)state;
-	assert_int_equal(jd_topology_new(jd_allocator_default(), &t), JD_OK);
+	assert_int_equal(jd_topology_new(jd_allocator_default(), false, &t), JD_OK);
 	v.topology = t;
 	assert_int_equal(jd_thread_start(&thread, "pin", 0, pin_everywhere, &v), JD_OK);
 	jd_thread_join(&thread);
