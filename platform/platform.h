@@ -32,6 +32,9 @@ jd_status jd_thread_start(struct jd_thread *thread, const char *name, size_t sta
 /* Waits until fn returned; what it did is visible then. Once per started thread. Blocks. */
 void jd_thread_join(struct jd_thread *thread);
 
+/* Names the calling thread as jd_thread_start does. A system call; failing is silent. */
+void jd_thread_name(const char *name);
+
 /* A number for the calling thread, never 0, never given to another thread of this process. */
 uint64_t jd_thread_self(void);
 

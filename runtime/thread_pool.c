@@ -70,15 +70,26 @@ static bool wait_for_job(struct jd_thread_pool *pool)
 	return status != JD_ETIMEDOUT || pool->urgent || pool->head;
 }
 
+/* L on return only. */
 static void run_job(struct jd_thread_pool *pool, struct jd_runnable *job, bool blocking)
 {
-	jd_lock_release(&pool->lock);
 	if (blocking)
 		jd_runnable_unmark(job);
 	jd_runnable_run(job, NULL);
 	jd_lock_acquire(&pool->lock);
 	if (blocking)
 		pool->blocking--;
+}
+
+void jd_thread_pool_name(struct jd_pool_thread *self, int worker)
+{
+	char name[32];
+
+	if (worker < 0)
+		snprintf(name, sizeof(name), "%s-b%u", self->pool->name_prefix, self->number);
+	else
+		snprintf(name, sizeof(name), "%s-%d", self->pool->name_prefix, worker);
+	jd_thread_name(name);
 }
 
 /* Joins threads that have left. Not called by pool threads that hold a job of theirs up. */
@@ -103,17 +114,20 @@ static void thread_main(void *arg)
 
 	jd_pool_self = self;
 	jd_exec_frame_push_barrier(&barrier);
-	jd_lock_acquire(&pool->lock);
-	for (;;) {
-		if (job)
-			run_job(pool, job, blocking);
-		if (self->leave)
-			break;
+	if (blocking)
+		jd_thread_pool_name(self, -1);
+	/* Not under the lock: whoever starts us holds it. */
+	run_job(pool, job, blocking);
+	while (!self->leave) {
 		job = pop_job(pool, &blocking);
 		if (!job && (pool->closed || !wait_for_job(pool)))
 			break;
 		if (!job)
 			job = pop_job(pool, &blocking);
+		if (!job)
+			continue;
+		jd_lock_release(&pool->lock);
+		run_job(pool, job, blocking);
 	}
 	pool->alive--;
 	*self->pprev = self->next;
@@ -137,18 +151,17 @@ static jd_status start_thread(struct jd_thread_pool *pool, struct jd_runnable *j
 
 	struct jd_pool_thread *thread = jd_memory_new(pool->allocator, struct jd_pool_thread);
 	jd_status status = thread ? JD_OK : JD_ENOMEM;
-	char name[32];
 
 	jd_lock_acquire(&pool->lock);
 	if (pool->closed)
 		status = JD_ECLOSED;
 	if (status == JD_OK) {
-		snprintf(name, sizeof(name), "%s-%u", pool->name_prefix, pool->started++);
 		thread->pool = pool;
+		thread->number = pool->started++;
 		thread->first = job;
 		thread->first_blocking = blocking;
 		/* Started under the lock: it cannot get as far as unlinking itself before it is. */
-		status = jd_thread_start(&thread->thread, name, 0, thread_main, thread);
+		status = jd_thread_start(&thread->thread, NULL, 0, thread_main, thread);
 	}
 	if (status != JD_OK) {
 		jd_memory_delete(pool->allocator, thread, struct jd_pool_thread);

@@ -8,6 +8,9 @@
  * a task blocks, its thread hands the worker to another thread and goes on as a plain one; and
  * blocking work runs on the same threads without ever holding a worker.
  *
+ * A thread is called after the worker that it drives, "prefix-3"; while it drives none,
+ * "prefix-b7", the number being its own.
+ *
  * Threads are started when a job finds none idle, and leave after a while without one. Blocking
  * jobs beyond the limit wait in line, first come, first served. Nothing here is on the way of a
  * task from schedule to run; a lock guards it all.
@@ -25,6 +28,7 @@ struct jd_pool_thread {
 	bool leave;                    /* T: do not wait for another job after this one */
 	struct jd_pool_thread *next;   /* L: in `threads` or `gone` */
 	struct jd_pool_thread **pprev; /* L: in `threads` */
+	unsigned number;               /* I: how many were started before */
 	struct jd_runnable *first;     /* I: the job it was started for */
 	bool first_blocking;           /* I */
 	struct jd_thread thread;
@@ -64,6 +68,9 @@ jd_status jd_thread_pool_submit(struct jd_thread_pool *pool, struct jd_runnable 
 
 /* A job that starts at once, on an idle or a new thread. JD_EAGAIN, JD_ENOMEM, JD_ECLOSED. */
 jd_status jd_thread_pool_submit_now(struct jd_thread_pool *pool, struct jd_runnable *job);
+
+/* The calling thread drives that worker from now on, or none (-1): what it is called. */
+void jd_thread_pool_name(struct jd_pool_thread *self, int worker);
 
 /* How many threads there are, and what they do: one line. Any thread. */
 void jd_thread_pool_dump(struct jd_thread_pool *pool, FILE *out);

@@ -61,6 +61,7 @@ void jd_worker_drive(struct jd_runnable *job, struct jd_worker *unused)
 
 	(void)unused;
 	self->worker = w;
+	jd_thread_pool_name(self, (int)w->index);
 	if (jd_placement_bind(all->placement, w->index))
 		self->leave = true; /* no other job should be confined to these CPUs */
 	struct jd_fork_region region;
@@ -130,7 +131,9 @@ jd_status jd_workers_hand_on(struct jd_workers *all)
 	self->worker = NULL;
 	jd_status status = jd_thread_pool_submit_now(all->pool, &w->drive);
 
-	if (status != JD_OK)
+	if (status == JD_OK)
+		jd_thread_pool_name(self, -1);
+	else
 		self->worker = w;
 	return status;
 }

@@ -360,9 +360,8 @@ static jd_status ws_init(struct jd_ws_scheduler *ws, const struct jd_ws_options 
 		return status;
 	allocator = ws->base.allocator;
 	/* Nobody who is not bound asks how far CPUs are apart. */
-	status = jd_topology_new(allocator,
-				 options->placement == JD_PLACEMENT_NONE && !options->pin,
-				 &ws->topology);
+	status = jd_topology_new(
+		allocator, options->placement == JD_PLACEMENT_NONE && !options->pin, &ws->topology);
 	if (status != JD_OK)
 		return status;
 	ws->has_main = options->main_thread;

@@ -62,7 +62,11 @@ struct jd_ws_options {
 	 * was woken) stays before it ends, ns. 0: 10 seconds. JD_NEVER: until the end.
 	 */
 	uint64_t keep_alive_ns;
-	/* First part of the threads' names, at most 9 bytes count; copied. NULL: "jackdaw". */
+	/*
+	 * First part of the threads' names, at most 9 bytes count; copied. NULL: "jackdaw". The
+	 * thread that drives worker 3 is called "jackdaw-3", whichever it is at the moment; one
+	 * that does blocking work, waits in a task or has no job "jackdaw-b7", the 8th started.
+	 */
 	const char *name;
 	/* Must outlive everything spawned. NULL: jd_allocator_default(). */
 	const struct jd_allocator *allocator;

@@ -23,7 +23,9 @@ static cpu_set_t *mask_set(struct cpu_mask *mask)
 
 unsigned jd_cpu_allowed(bool process, unsigned *os, unsigned max)
 {
-	enum { BITS = 8 * sizeof(unsigned long) };
+	enum {
+		BITS = 8 * sizeof(unsigned long)
+	};
 	struct cpu_mask mask = {{0}};
 	unsigned n = 0;
 

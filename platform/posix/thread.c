@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "platform/platform.h"
-#include "platform/posix/posix.h"
 
 /*
  * What struct jd_thread holds here. It lives until the join, so the new thread can read its orders
@@ -31,7 +30,7 @@ static void *thread_main(void *arg)
 	const struct posix_thread *t = arg;
 
 	if (t->name[0])
-		jd_posix_name_self(t->name);
+		jd_thread_name(t->name);
 	t->fn(t->arg);
 	return NULL;
 }

@@ -25,14 +25,16 @@ _Static_assert(sizeof(struct windows_thread) <= sizeof(struct jd_thread), "jd_th
 _Static_assert(alignof(struct windows_thread) <= alignof(struct jd_thread), "jd_thread alignment");
 
 /* Looked up, because Windows before 10 (1607) lacks it and must run us all the same. */
-static void name_self(const char *name)
+void jd_thread_name(const char *name)
 {
 	typedef HRESULT(WINAPI * set_description)(HANDLE thread, PCWSTR description);
 	HMODULE kernel = GetModuleHandleW(L"kernel32.dll");
 	FARPROC found = kernel ? GetProcAddress(kernel, "SetThreadDescription") : NULL;
+	char kept[16];
 	WCHAR wide[16];
 
-	if (found && MultiByteToWideChar(CP_UTF8, 0, name, -1, wide, 16) > 0)
+	snprintf(kept, sizeof(kept), "%s", name);
+	if (found && MultiByteToWideChar(CP_UTF8, 0, kept, -1, wide, 16) > 0)
 		((set_description)(void (*)(void))found)(GetCurrentThread(), wide);
 }
 
@@ -41,7 +43,7 @@ static unsigned __stdcall thread_main(void *arg)
 	const struct windows_thread *t = arg;
 
 	if (t->name[0])
-		name_self(t->name);
+		jd_thread_name(t->name);
 	t->fn(t->arg);
 	return 0;
 }

@@ -81,6 +81,12 @@ void jd_futex_wake_one(_Atomic(uint32_t) *word)
 	model_wake(word, 1);
 }
 
+void jd_thread_pool_name(struct jd_pool_thread *self, int worker)
+{
+	(void)self;
+	(void)worker;
+}
+
 jd_status jd_thread_pool_submit_now(struct jd_thread_pool *pool, struct jd_runnable *job)
 {
 	(void)pool;

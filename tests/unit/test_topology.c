@@ -100,7 +100,7 @@ static void test_this_machine(void **state)
 	assert_int_equal(c.bytes_out, 0);
 }
 
-/* Without caches and nodes, the same CPUs are there; and no allocation that fails leaves anything. */
+/* The same CPUs without caches and nodes; an allocation that fails leaves nothing. */
 static void test_flat(void **state)
 {
 	static const char source[] = "affinity mask: ";

@@ -8,10 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <dirent.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include <jackdaw/sync.h>
 #include <jackdaw/task.h>
 #include <jackdaw/ws_scheduler.h>
 
@@ -155,6 +158,106 @@ static void test_threads_have_names(void **state)
 	}
 }
 
+enum {
+	NAMED = 3,
+	ROUNDS = 10000,
+};
+
+/* How many threads of this process are called that. */
+static unsigned threads_called(const char *name)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	assert_non_null(dir);
+	for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		char path[300], line[32] = "";
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		FILE *file = fopen(path, "r");
+
+		if (!file)
+			continue; /* "..", or a thread that has ended */
+		if (fgets(line, sizeof(line), file))
+			line[strcspn(line, "\n")] = '\0';
+		fclose(file);
+		n += strcmp(line, name) == 0;
+	}
+	closedir(dir);
+	return n;
+}
+
+/* Until each worker's name is there once, and `blocked` threads are called as one that is not. */
+static void expect_names(struct jd_scheduler *scheduler, unsigned blocked)
+{
+	unsigned workers = 0, others = 0;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		char name[16];
+		struct jd_task *task;
+
+		workers = others = 0;
+		for (unsigned i = 0; i < NAMED; i++) {
+			snprintf(name, sizeof(name), "web-%u", i);
+			workers += threads_called(name) == 1;
+		}
+		for (unsigned i = 0; i < 2 * NAMED; i++) {
+			snprintf(name, sizeof(name), "web-b%u", i);
+			others += threads_called(name);
+		}
+		if (workers == NAMED && others == blocked)
+			return;
+		assert_int_equal(jd_spawn_fn(scheduler, nothing, NULL, &task), JD_OK);
+		assert_int_equal(jd_task_join(task, NULL), JD_OK);
+	}
+	fail_msg("%u of %u workers have a thread of their name, %u of %u blocked ones", workers,
+		 NAMED, others, blocked);
+}
+
+static void *wait_for_all(void *arg)
+{
+	struct jd_wait_group *gate = ((struct jd_wait_group **)arg)[0];
+	struct jd_scheduler *scheduler = ((struct jd_scheduler **)arg)[1];
+	struct jd_wait_group_wait wait;
+
+	jd_wait_group_wait_init(&wait, gate);
+	jd_status status = jd_block(scheduler, &wait.base, NULL);
+
+	jd_future_drop(&wait.base);
+	return status == JD_OK ? arg : NULL;
+}
+
+/* Whichever thread drives a worker has its name; who waits in a task meanwhile has another. */
+static void test_names_follow_the_workers(void **state)
+{
+	const struct jd_ws_options options = {.workers = NAMED, .name = "web"};
+	struct jd_scheduler *scheduler;
+	struct jd_wait_group gate;
+	struct jd_task *tasks[NAMED];
+
+	(void)state;
+	if (access("/proc/self/task", R_OK))
+		skip(); /* this system does not show the names of others */
+	assert_int_equal(jd_ws_scheduler_new(&options, &scheduler), JD_OK);
+	expect_names(scheduler, 0);
+	jd_wait_group_init(&gate);
+	assert_int_equal(jd_wait_group_add(&gate, 1), JD_OK);
+	void *arg[] = {&gate, scheduler};
+
+	for (unsigned i = 0; i < NAMED; i++)
+		assert_int_equal(jd_spawn_fn(scheduler, wait_for_all, arg, &tasks[i]), JD_OK);
+	expect_names(scheduler, NAMED);
+	jd_wait_group_done(&gate);
+	for (unsigned i = 0; i < NAMED; i++) {
+		void *result;
+
+		assert_int_equal(jd_task_join(tasks[i], &result), JD_OK);
+		assert_ptr_equal(result, arg);
+	}
+	expect_names(scheduler, NAMED);
+	destroy(scheduler);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +265,7 @@ int main(void)
 		cmocka_unit_test(test_a_bad_value_is_an_error),
 		cmocka_unit_test(test_every_placement_works),
 		cmocka_unit_test(test_threads_have_names),
+		cmocka_unit_test(test_names_follow_the_workers),
 	};
 
 	return cmocka_run_group_tests_name("ws options", tests, NULL, NULL);
