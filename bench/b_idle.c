@@ -10,19 +10,19 @@
 /*
  * Five seconds in which nobody asks for anything, after some work, so that all threads are there.
  * cpu_ms and switches are those of all threads but the measuring one: any of the latter is a
- * wake-up nobody asked for. ns_per_op is the processor time of one second. The threads of a
+ * wake-up nobody asked for. idle_cpu_ppm is the processor time of a second in us. The threads of a
  * contender whose pool is the process's (GCD) stay for good and are counted in the rows after it,
  * so a row should have a process of its own, as scripts/bench sees to.
  */
 enum {
-	IDLE_SECONDS = 5,
-	IDLE_QUICK = 1,      /* instead, when in haste */
+	IDLE_MS = 5000,
+	IDLE_QUICK_MS = 400, /* instead, when in haste */
 	IDLE_WARM_UP = 1000, /* tasks before */
 	IDLE_SETTLE_MS = 50, /* then all have gone to sleep */
 };
 
 struct idle_data {
-	uint64_t seconds;
+	uint64_t ms;
 	double cpu_s;
 	uint64_t switches;
 };
@@ -52,7 +52,7 @@ static jd_status idle_run(void *arg, struct jd_scheduler *scheduler)
 	if (status != JD_OK)
 		return status;
 	bench_usage_others(&before);
-	status = bench_gap(scheduler, data->seconds * JD_SEC);
+	status = bench_gap(scheduler, data->ms * JD_MS);
 	bench_usage_others(&after);
 	/* Two calls a reading: off by the microsecond between them, either way. */
 	data->cpu_s = after.cpu_s > before.cpu_s ? after.cpu_s - before.cpu_s : 0;
@@ -65,6 +65,8 @@ static void idle_report(void *arg, struct jd_bench_state *state)
 	const struct idle_data *data = arg;
 
 	jd_bench_add_time(state, data->cpu_s);
+	jd_bench_counter(state, "idle_cpu_ppm", data->cpu_s * 1e9 / (double)data->ms,
+			 JD_BENCH_PLAIN);
 	jd_bench_counter(state, "cpu_ms", data->cpu_s * 1e3, JD_BENCH_PLAIN);
 	jd_bench_counter(state, "switches", (double)data->switches, JD_BENCH_PLAIN);
 }
@@ -79,7 +81,7 @@ void b_idle(void)
 						 .parallel = idle_run,
 						 .report = idle_report};
 
-	data.seconds = bench_is_quick() ? IDLE_QUICK : IDLE_SECONDS;
-	workload.ops = (double)data.seconds;
+	data.ms = bench_is_quick() ? IDLE_QUICK_MS : IDLE_MS;
+	workload.ops = (double)data.ms * 1e-3;
 	bench_workload_add(&workload);
 }

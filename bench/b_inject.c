@@ -95,7 +95,7 @@ void b_inject(void)
 	for (int i = 0; i < 4; i++) {
 		workloads[i] = (struct bench_workload){.name = names[i],
 						       .ops = INJECT_COUNT,
-						       .runs = 2,
+						       .runs = 4,
 						       .data = &data[i],
 						       .reset = inject_reset,
 						       .parallel = inject_run,

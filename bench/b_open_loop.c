@@ -25,7 +25,7 @@
  */
 enum {
 	OPEN_MS = 2000,
-	OPEN_QUICK_MS = 400,
+	OPEN_QUICK_MS = 250,
 	LOAD_TASKS = 2, /* for each worker */
 	LOAD_STEPS = 25 * 1000,
 };

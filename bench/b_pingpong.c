@@ -117,7 +117,7 @@ void b_pingpong(void)
 	static struct pingpong_data data;
 	static const struct bench_workload workload = {.name = "pingpong",
 						       .ops = PINGPONG_HOPS,
-						       .runs = 3,
+						       .runs = 8,
 						       .simulate = true,
 						       .data = &data,
 						       .reset = pingpong_reset,

@@ -18,9 +18,9 @@
  * and validated.
  */
 enum {
-	COUNT = 500 * 1000,
+	COUNT = 200 * 1000,
 	WAVE = 1000,
-	REQUESTS = 100 * 1000,
+	REQUESTS = 40 * 1000,
 	REQUEST_TASKS = 4,
 };
 
@@ -231,7 +231,7 @@ void b_session(void)
 			.name = names[i],
 			.data = &data[i],
 			.ops = data[i].request ? REQUESTS : COUNT,
-			.runs = 3,
+			.runs = 8,
 			.reset = session_reset,
 			.parallel = session_run,
 			.check = session_check,

@@ -190,7 +190,7 @@ static void add(struct bench_workload *workload, const char *name, struct spawn_
 	workload->name = name;
 	workload->data = data;
 	workload->ops = (double)data->tasks * data->count;
-	workload->runs = 2;
+	workload->runs = data->tasks == STORM_TASKS ? 4 : 8;
 	workload->simulate = true;
 	workload->reset = spawn_reset;
 	workload->parallel = spawn_run;
@@ -214,12 +214,14 @@ void b_spawn(void)
 		{.ops = &chain_ops, .tasks = 1, .count = CHAIN_COUNT},
 		{.ops = &yield_ops, .tasks = 1, .count = YIELD_COUNT},
 		{.ops = &yield_ops, .tasks = YIELD_TASKS, .count = YIELD_COUNT / YIELD_TASKS},
+		{.ops = &yield_ops, .tasks = STORM_TASKS, .count = STORM_YIELDS},
 	};
-	static struct bench_workload workloads[5];
+	static struct bench_workload workloads[6];
 
 	add(&workloads[0], "spawn", &data[0]);
 	add(&workloads[1], "spawn_join", &data[1]);
 	add(&workloads[2], "chain", &data[2]);
 	add(&workloads[3], "yield", &data[3]);
 	add(&workloads[4], "yield_100", &data[4]);
+	add(&workloads[5], "yield_1000", &data[5]);
 }

@@ -6,7 +6,7 @@
 #include "bench/run.h"
 
 enum {
-	STARTUP_COUNT = 100
+	STARTUP_COUNT = 50
 };
 
 struct startup_data {
@@ -60,7 +60,7 @@ void b_startup(void)
 	static struct startup_data data;
 	static const struct bench_workload workload = {.name = "startup_shutdown",
 						       .ops = STARTUP_COUNT,
-						       .runs = 2,
+						       .runs = 4,
 						       .simulate = true,
 						       .data = &data,
 						       .reset = startup_reset,

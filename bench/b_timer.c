@@ -21,6 +21,7 @@ enum {
 	TIMER_COUNT = 1000 * 1000,
 	TIMER_AHEAD_MS = 500,
 	TIMER_TIMEOUT_S = 30, /* of the churn: what servers give a request */
+	TIMER_WAIT_S = 3,     /* of one task for another that should run beside it */
 };
 
 struct timed {
@@ -194,6 +195,7 @@ enum {
 	STEP_BEGIN,
 	STEP_ARMED,
 	STEP_CANCELLED,
+	STEP_ALONE, /* one has waited in vain for the other */
 };
 
 static uint32_t step_of(struct timer_data *data)
@@ -208,23 +210,37 @@ static void go_on_to(struct timer_data *data, uint32_t step)
 	atomic_store_explicit(&data->step, step, memory_order_release);
 }
 
+/* False: the other task does not run; a pool may be slow to start its second thread. */
+static bool wait_for(struct timer_data *data, uint32_t step)
+{
+	uint64_t limit = jd_clock_now() + TIMER_WAIT_S * JD_SEC;
+
+	while (step_of(data) != step && step_of(data) != STEP_ALONE) {
+		jd_cpu_relax();
+		if (jd_clock_now() > limit)
+			go_on_to(data, STEP_ALONE);
+	}
+	return step_of(data) == step;
+}
+
 /* Keeps its worker until all is cancelled, so the other task is on another. */
 static void *arm_and_wait(void *arg)
 {
 	warm_up(arg);
 	insert_all(arg);
-	go_on_to(arg, STEP_ARMED);
-	while (step_of(arg) != STEP_CANCELLED)
-		jd_cpu_relax();
+	if (step_of(arg) == STEP_BEGIN) {
+		go_on_to(arg, STEP_ARMED);
+		wait_for(arg, STEP_CANCELLED);
+	}
 	return NULL;
 }
 
 static void *cancel_elsewhere(void *arg)
 {
-	while (step_of(arg) != STEP_ARMED)
-		jd_cpu_relax();
-	cancel_all(arg);
-	go_on_to(arg, STEP_CANCELLED);
+	if (wait_for(arg, STEP_ARMED)) {
+		cancel_all(arg);
+		go_on_to(arg, STEP_CANCELLED);
+	}
 	return NULL;
 }
 
@@ -244,6 +260,8 @@ static jd_status across_run(void *arg, struct jd_scheduler *scheduler)
 	status = in_a_task(data, scheduler, arm_and_wait);
 	jd_status joined = jd_task_join(task, NULL);
 
+	if (step_of(data) == STEP_ALONE)
+		return JD_ETIMEDOUT;
 	return status == JD_OK ? joined : status;
 }
 

@@ -108,7 +108,7 @@ void b_wake(void)
 	};
 
 	rare.samples = bench_is_quick() ? WAKE_QUICK : WAKE_SAMPLES;
-	often.samples = bench_is_quick() ? WAKE_QUICK : WAKE_OFTEN_SAMPLES;
+	often.samples = bench_is_quick() ? WAKE_OFTEN_QUICK : WAKE_OFTEN_SAMPLES;
 	for (int i = 0; i < 2; i++) {
 		struct bench_workload *workload = &workloads[i];
 

@@ -119,6 +119,10 @@ static bool run_once(const struct row *row, struct jd_scheduler *scheduler,
 		jd_bench_skip(state, "not on this scheduler");
 		return false;
 	}
+	if (status == JD_ETIMEDOUT) {
+		jd_bench_skip(state, "given up: the machine was too busy");
+		return false;
+	}
 	if (status != JD_OK) {
 		fail_status(state, "the run ended with", status);
 		return false;
@@ -205,7 +209,7 @@ static void add_rows(const struct bench_workload *workload, const struct bench_c
 		 contender ? contender->name : "serial");
 	struct jd_bench *bench = jd_bench_add(name, row_run, row);
 
-	jd_bench_iterations(bench, bench_is_once() ? 1 : workload->runs);
+	jd_bench_iterations(bench, bench_runs(workload->runs));
 	if (workload->own_time)
 		jd_bench_set_clock(bench, JD_BENCH_MANUAL);
 	if (!contender) {

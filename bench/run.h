@@ -18,7 +18,7 @@ struct jd_bench_state;
 struct bench_workload {
 	const char *name;
 	double ops;    /* operations of one run, for ns_per_op */
-	int64_t runs;  /* in one measurement; when several, one more before, not measured */
+	int64_t runs;  /* see bench_runs; when several, one more before, not measured */
 	void *data;    /* handed to all functions */
 	bool own_time; /* what was measured is not the whole run: report adds the time */
 	bool forks;    /* has rows only of contenders on which forked frames are stolen */
@@ -28,7 +28,8 @@ struct bench_workload {
 	bool (*setup)(void *data, struct jd_bench_state *state);
 	/* Before each run; not measured. */
 	void (*reset)(void *data);
-	/* One run. Returns when all of it is done; an error fails the row, JD_ENOTSUP skips it. */
+	/* One run. Returns when all of it is done. An error fails the row; JD_ENOTSUP skips it, and
+	 * JD_ETIMEDOUT: tasks that must run at the same time did not. */
 	jd_status (*serial)(void *data);
 	jd_status (*parallel)(void *data, struct jd_scheduler *scheduler);
 	/* Instead of parallel: it makes its schedulers itself. */

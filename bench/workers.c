@@ -27,6 +27,13 @@ bool bench_is_quick(void)
 	return getenv("JD_BENCH_QUICK") != NULL;
 }
 
+int64_t bench_runs(int64_t usual)
+{
+	if (bench_is_once())
+		return 1;
+	return bench_is_quick() ? (usual + 3) / 4 : usual;
+}
+
 bool bench_is_once(void)
 {
 	return getenv("JD_BENCH_ONCE") != NULL;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,8 +21,11 @@ enum {
  */
 size_t bench_workers(unsigned list[BENCH_WORKERS_MAX]);
 
-/* JD_BENCH_QUICK is set: rows that take a fixed time should take no more than half a second. */
+/* JD_BENCH_QUICK is set: rows that take a fixed time should take less than half a second. */
 bool bench_is_quick(void);
+
+/* How often a row that is usually run so often in one measurement should be: a quarter in haste. */
+int64_t bench_runs(int64_t usual);
 
 /* JD_BENCH_ONCE is set: every row is run once, to see whether its answer is right. */
 bool bench_is_once(void);

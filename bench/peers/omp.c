@@ -175,8 +175,8 @@ int main(int argc, char **argv)
 {
 	static const struct peer omp = {PEER_OMP_NAME, start, stop};
 	static const struct peer_row rows[] = {
-		{"spawn", SPAWN_COUNT, 2, spawn_run, NULL},
-		{"spawn_join", JOIN_COUNT, 2, spawn_join_run, NULL},
+		{"spawn", SPAWN_COUNT, 8, spawn_run, NULL},
+		{"spawn_join", JOIN_COUNT, 8, spawn_join_run, NULL},
 		{"fib", PEER_FIB_FORKS, 2, fib_run, NULL},
 		{"skynet", SKYNET_TASKS, 2, skynet_run, NULL},
 		{"nqueens_13_fork", QUEENS_NODES, 1, queens_run, NULL},

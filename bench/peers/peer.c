@@ -61,7 +61,7 @@ void peer_add(const struct peer *peer, const struct peer_row *row)
 	snprintf(name, sizeof(name), "%s/%s", row->workload, peer->name);
 	struct jd_bench *bench = jd_bench_add(name, run, pair);
 
-	jd_bench_iterations(bench, row->runs);
+	jd_bench_iterations(bench, bench_runs(row->runs));
 	if (row->report)
 		jd_bench_set_clock(bench, JD_BENCH_MANUAL);
 	for (size_t i = 0; i < count; i++)

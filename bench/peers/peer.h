@@ -29,7 +29,7 @@ struct peer {
 struct peer_row {
 	const char *workload;
 	double ops;   /* operations of one run */
-	int64_t runs; /* in one measurement; when several, one more before, not measured */
+	int64_t runs; /* see bench_runs; when several, one more before, not measured */
 	/* One run. NULL: the answer is right. Else what is wrong. */
 	const char *(*run)(void *pool);
 	/* NULL, or: the run is not what is measured, this adds the time and sets the counters. */
@@ -41,8 +41,8 @@ void peer_add(const struct peer *peer, const struct peer_row *row);
 
 /*
  * For a pool whose interface is "call fn(arg) on a thread of yours": adds spawn, chain, yield,
- * yield_100, pingpong, inject1 to inject8 and wake. post must be callable from any thread, also
- * from inside a call.
+ * yield_100, yield_1000, pingpong, inject1 to inject8 and wake. post must be callable from any
+ * thread, also from inside a call.
  */
 struct peer_post {
 	struct peer base;

@@ -106,7 +106,7 @@ static void again(void *arg)
 
 static const char *again_run(void *pool, int tasks, uint64_t count)
 {
-	struct again all[YIELD_TASKS];
+	static struct again all[STORM_TASKS];
 
 	begin(pool, (uint64_t)tasks);
 	for (int i = 0; i < tasks; i++) {
@@ -124,6 +124,11 @@ static const char *chain_run(void *pool)
 static const char *yield_100_run(void *pool)
 {
 	return again_run(pool, YIELD_TASKS, YIELD_COUNT);
+}
+
+static const char *yield_1000_run(void *pool)
+{
+	return again_run(pool, STORM_TASKS, (uint64_t)STORM_TASKS * STORM_YIELDS);
 }
 
 /* --- pingpong: two in turn -------------------------------------------------------------------- */
@@ -236,14 +241,15 @@ static void wake_report(struct jd_bench_state *state)
 void peer_add_post(const struct peer_post *which)
 {
 	static const struct peer_row rows[] = {
-		{"spawn", SPAWN_COUNT, 2, spawn_run, NULL}, /* first: own_spawn */
-		{"chain", CHAIN_COUNT, 2, chain_run, NULL},
-		{"yield_100", YIELD_COUNT, 2, yield_100_run, NULL},
-		{"pingpong", PINGPONG_HOPS, 2, pingpong_run, NULL},
-		{"inject1", INJECT_COUNT, 2, inject1_run, NULL},
-		{"inject2", INJECT_COUNT, 2, inject2_run, NULL},
-		{"inject4", INJECT_COUNT, 2, inject4_run, NULL},
-		{"inject8", INJECT_COUNT, 2, inject8_run, NULL},
+		{"spawn", SPAWN_COUNT, 8, spawn_run, NULL}, /* first: own_spawn */
+		{"chain", CHAIN_COUNT, 8, chain_run, NULL},
+		{"yield_100", YIELD_COUNT, 8, yield_100_run, NULL},
+		{"yield_1000", STORM_TASKS * STORM_YIELDS, 4, yield_1000_run, NULL},
+		{"pingpong", PINGPONG_HOPS, 8, pingpong_run, NULL},
+		{"inject1", INJECT_COUNT, 4, inject1_run, NULL},
+		{"inject2", INJECT_COUNT, 4, inject2_run, NULL},
+		{"inject4", INJECT_COUNT, 4, inject4_run, NULL},
+		{"inject8", INJECT_COUNT, 4, inject8_run, NULL},
 	};
 	static struct peer_row wake = {"wake", 0, 1, wake_run, wake_report};
 

@@ -205,8 +205,8 @@ const char *loop_run(void *arg)
 
 const peer_post tbb_post = {{"tbb", start, stop}, post, true};
 const peer_row rows[] = {
-	{"spawn", SPAWN_COUNT, 2, spawn_run, nullptr},
-	{"spawn_join", JOIN_COUNT, 2, spawn_join_run, nullptr},
+	{"spawn", SPAWN_COUNT, 8, spawn_run, nullptr},
+	{"spawn_join", JOIN_COUNT, 8, spawn_join_run, nullptr},
 	{"fib", PEER_FIB_FORKS, 2, fib_run, nullptr},
 	{"skynet", SKYNET_TASKS, 2, skynet_run, nullptr},
 	{"nqueens_13_fork", QUEENS_NODES, 1, queens_run, nullptr},

@@ -8,6 +8,7 @@
 #include "bench/histogram.h"
 #include "bench/shim/jd_bench.h"
 #include "bench/timers/structure.h"
+#include "bench/workers.h"
 #include "platform/platform.h"
 
 /*
@@ -20,7 +21,7 @@
 enum {
 	TIMERS = 1000 * 1000,
 	SPAN_MS = 1000,
-	RUNS = 5,
+	RUNS = 4,
 	AHEAD = 16,
 	TAIL_MIN_S = 1,
 	TAIL_MAX_S = 60,
@@ -233,7 +234,7 @@ static void add_row(const char *what, const struct timer_structure *structure, s
 	char name[80];
 
 	snprintf(name, sizeof(name), "timer_structure_%s/%s", what, structure->name);
-	struct jd_bench *bench = jd_bench_iterations(jd_bench_add(name, fn, row), runs);
+	struct jd_bench *bench = jd_bench_iterations(jd_bench_add(name, fn, row), bench_runs(runs));
 
 	/* The third part of a row's name is its number of workers. */
 	jd_bench_arg(jd_bench_set_clock(bench, JD_BENCH_MANUAL), 1);

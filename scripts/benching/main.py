@@ -10,7 +10,7 @@ import argparse
 import os
 import re
 import sys
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import compare
 import machine
@@ -21,8 +21,8 @@ import tables
 import wine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-QUICK_REPETITIONS, FULL_REPETITIONS = 5, 10
-QUICK_BUDGET_S = 160.0
+QUICK_REPETITIONS, FULL_REPETITIONS, MOST_REPETITIONS = 5, 10, 21
+QUICK_BUDGET_S = 165.0
 
 
 def numbers(text: str) -> Tuple[int, ...]:
@@ -30,6 +30,13 @@ def numbers(text: str) -> Tuple[int, ...]:
     if min(values) < 1:
         raise ValueError
     return values
+
+
+def seconds(text: str) -> float:
+    value = float(text)
+    if value <= 0:
+        raise ValueError
+    return value
 
 
 def words(text: str) -> Tuple[str, ...]:
@@ -49,8 +56,11 @@ def parser() -> argparse.ArgumentParser:
                                 epilog="scripts/bench compare A B: see scripts/bench compare -h")
     p.add_argument("--full", action="store_true",
                    help=f"every row {FULL_REPETITIONS} times, however long it takes; without it "
-                   f"as often as fits into {QUICK_BUDGET_S:.0f} s, at most {QUICK_REPETITIONS} "
-                   "times, and other contenders on all CPUs only")
+                   f"as often as fits into the budget, at most {QUICK_REPETITIONS} times, with "
+                   "less work in a measurement, and other contenders on all CPUs only")
+    p.add_argument("--budget", type=seconds, metavar="SECONDS",
+                   help="the time to measure in: every row once, and again as often as there is "
+                   f"time for ({QUICK_BUDGET_S:.0f}, with neither --full nor --repetitions)")
     p.add_argument("--filter", default="", type=pattern, metavar="REGEX",
                    help="rows whose name contains a match; '=-REGEX': the others")
     p.add_argument("--contenders", default=(), type=words, metavar="A,B",
@@ -118,13 +128,28 @@ def default_workers(full: bool) -> Tuple[int, ...]:
     return tuple(sorted({1, cpus, *between}))
 
 
+# Variations of a workload that other contenders have rows for as well.
+DETAILS = re.compile(r"inject[28]/|session_|\w+_node/")
+
+
 def without_details(rows: List[runner.Row]) -> List[runner.Row]:
-    """What a quick run can do without: other contenders on fewer workers than there are CPUs."""
+    """Without what a quick run can do without: of other contenders the variations, and rows on
+    fewer workers than there are CPUs."""
     most: Dict[Tuple[str, str], int] = {}
     for row in rows:
         workload, contender, workers = row.parts
         most[workload, contender] = max(workers, most.get((workload, contender), 0))
-    return [row for row in rows if row.parts[1] == "ws" or row.parts[2] == most[row.parts[:2]]]
+    return [row for row in rows if row.parts[1] == "ws"
+            or (row.parts[2] == most[row.parts[:2]] and not DETAILS.match(row.name))]
+
+
+def effort(options: argparse.Namespace) -> Tuple[Optional[float], int]:
+    """In how many seconds to measure everything, if that was said, and how often at most."""
+    if options.budget:
+        return options.budget, options.repetitions or MOST_REPETITIONS
+    if options.full or options.repetitions:
+        return None, options.repetitions or FULL_REPETITIONS
+    return QUICK_BUDGET_S, QUICK_REPETITIONS
 
 
 def measure(folder: str, options: argparse.Namespace) -> int:
@@ -152,9 +177,7 @@ def measure(folder: str, options: argparse.Namespace) -> int:
     for warning in machine.warnings_before(facts):
         print(f"warning: {warning}", file=sys.stderr)
 
-    default = FULL_REPETITIONS if options.full else QUICK_REPETITIONS
-    budget = None if options.full or options.repetitions else QUICK_BUDGET_S
-    repetitions = options.repetitions or default
+    budget, repetitions = effort(options)
     if options.windows:
         recording = wine.run(rows, repetitions, options.workers, wine.version())
     else:

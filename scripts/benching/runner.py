@@ -207,10 +207,6 @@ class Progress:
     def __init__(self, total: int, show: bool = True):
         self.total, self.done, self.show, self.start = total, 0, show, time.monotonic()
 
-    def expect(self, rows: int, rounds: int) -> None:
-        """So much is to come, after what was done."""
-        self.total = self.done + rows * rounds
-
     def note(self, entry: Dict[str, Any], repetition: int) -> None:
         self.done += 1
         if not self.show:
@@ -235,44 +231,59 @@ class Recording(NamedTuple):
     histograms: Dict[str, Dict[int, int]]  # name -> {ns: count}, all repetitions
 
 
-def affordable(rows: List[Row], cost: Dict[Row, float], seconds: float) -> List[Row]:
-    """The cheapest rows that can be measured once more in that time, in the given order."""
-    chosen = set()
-    for row in sorted(rows, key=lambda r: cost.get(r, 0.0)):
-        seconds -= cost.get(row, 0.0)
-        if seconds < 0:
-            break
-        chosen.add(row)
-    return [row for row in rows if row in chosen]
+def record(recording: Recording, row: Row, repetition: int,
+           workers: Iterable[int]) -> Dict[str, Any]:
+    """Measures a row and puts all that came of it into the recording; its entry."""
+    entry, context, histogram = measure(row, workers)
+    entry["repetition_index"] = repetition
+    entry["program"] = shlex.join(row.command)
+    recording.context.update(context)
+    recording.entries.append(entry)
+    counts = recording.histograms.setdefault(row.name, {}) if histogram else {}
+    for value, count in histogram:
+        counts[value] = counts.get(value, 0) + count
+    return entry
+
+
+def plan(rows: List[Row], cost: Dict[Row, float], seconds: float, most: int) -> Dict[Row, int]:
+    """How often to measure each row after the first time, so that it takes no longer than that.
+
+    All rows get three measurements, for which a median means something, before any gets five, and
+    cheap rows before dear ones; ours count half, since all others are compared with them.
+    """
+    again = {row: 0 for row in rows}
+    dear = {row: cost[row] * (0.5 if row.parts[1] == "ws" else 1.0) for row in rows}
+    for more in range(2, most, 2):
+        for row in sorted(rows, key=dear.__getitem__):
+            if 2 * cost[row] > seconds:
+                continue
+            seconds -= 2 * cost[row]
+            again[row] = more
+    return again
 
 
 def run(rows: List[Row], repetitions: int, workers: Iterable[int] = (),
         budget_s: Optional[float] = None, show: bool = True) -> Recording:
-    """Measures every row so often. With a budget: once, and then again what fits into the rest of
-    it, so that rows that take long may be measured less often than others."""
+    """Measures every row so often. With a budget: once, and then as often as the budget allows."""
     recording = Recording({}, [], {})
-    progress = Progress(len(rows) * repetitions, show)
+    progress = Progress(len(rows) * (1 if budget_s else repetitions), show)
+    end = progress.start + budget_s if budget_s else None
+    often = {row: repetitions for row in rows}
     cost: Dict[Row, float] = {}
-    left = rows
     for repetition in range(repetitions):
-        if budget_s and repetition:
-            rest = budget_s - (time.monotonic() - progress.start)
-            left = affordable(left, cost, rest)
-        progress.expect(len(left), repetitions - repetition if not budget_s else 1)
-        for row in round_order(left, repetition):
-            entry, context, histogram = measure(row, workers)
-            entry["repetition_index"] = repetition
-            entry["program"] = shlex.join(row.command)
+        if end and repetition == 1:
+            left = [row for row in rows if often[row]]
+            again = plan(left, cost, end - time.monotonic(), repetitions)
+            often.update({row: 1 + again[row] for row in left})
+            progress.total += sum(again.values())
+        for row in round_order([row for row in rows if often[row] > repetition], repetition):
+            if end and repetition and time.monotonic() + cost[row] > end:
+                progress.total -= 1
+                continue
+            entry = record(recording, row, repetition, workers)
             cost[row] = entry["elapsed_s"]
-            recording.context.update(context)
-            recording.entries.append(entry)
-            counts = recording.histograms.setdefault(row.name, {}) if histogram else {}
-            for value, count in histogram:
-                counts[value] = counts.get(value, 0) + count
             progress.note(entry, repetition)
-        # Rows that ended badly are not asked again.
-        bad = {e["name"] for e in recording.entries if e.get("error_occurred")}
-        left = [row for row in left if row.name not in bad]
-        if not left:
-            break
+            if entry.get("error_occurred"):  # it is not asked again
+                progress.total -= 0 if end and not repetition else often[row] - repetition - 1
+                often[row] = 0
     return recording

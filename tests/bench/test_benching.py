@@ -248,22 +248,39 @@ class RunTest(Folder):
     def test_budget_ends_repetitions(self):
         program = self.fake({"a/x/1": good(1)})
         rows, _ = runner.list_rows([program], runner.Wanted())
-        recording = runner.run(rows, 500, (), budget_s=0.5, show=False)
-        self.assertTrue(2 <= len(recording.entries) < 500)
+        recording = runner.run(rows, 501, (), budget_s=3, show=False)
+        self.assertTrue(3 <= len(recording.entries) < 501)
 
-    def test_what_is_cheap_is_measured_more_often(self):
-        rows = [runner.Row(("p",), name) for name in ("a", "b", "c", "d")]
-        cost = dict(zip(rows, (3.0, 1.0, 9.0, 2.0)))
-        names = [row.name for row in runner.affordable(rows, cost, 6.5)]
-        self.assertEqual(names, ["a", "b", "d"])
-        self.assertEqual(runner.affordable(rows, cost, 0.5), [])
+    def test_three_measurements_before_five_and_cheap_rows_first(self):
+        rows = [runner.Row(("p",), f"w/{name}/1") for name in ("a", "b", "ws", "c")]
+        cost = dict(zip(rows, (3.0, 1.0, 5.0, 9.0)))
+
+        def planned(seconds):
+            again = runner.plan(rows, cost, seconds, 5)
+            self.assertLessEqual(sum(n * cost[row] for row, n in again.items()), seconds)
+            return [again[row] for row in rows]
+
+        self.assertEqual(planned(1.9), [0, 0, 0, 0])
+        self.assertEqual(planned(8.5), [2, 2, 0, 0])
+        self.assertEqual(planned(12.5), [0, 2, 2, 0])
+        self.assertEqual(planned(19), [2, 2, 2, 0])
+        self.assertEqual(planned(21), [2, 4, 2, 0])
+        self.assertEqual(planned(1000), [4, 4, 4, 4])
+
+    def test_no_measurement_begins_that_would_end_too_late(self):
+        program = self.fake({"a/x/1": good(1), "b/x/1": good(1), "c/x/1": good(1)})
+        rows, _ = runner.list_rows([program], runner.Wanted())
+        recording = runner.run(rows, 5, (), budget_s=0.001, show=False)
+        self.assertEqual([e["name"] for e in recording.entries], ["a/x/1", "b/x/1", "c/x/1"])
 
     def test_a_quick_run_leaves_details_out(self):
         import main
         rows = [runner.Row(("p",), name) for name in (
-            "a/ws/1", "a/ws/2", "a/tbb/1", "a/tbb/2", "a/serial/1", "a/test/1")]
+            "a/ws/1", "a/ws/2", "a/tbb/1", "a/tbb/2", "a/serial/1", "a/test/1",
+            "inject8/tbb/2", "inject8/ws/2", "inject4/tbb/2")]
         self.assertEqual([row.name for row in main.without_details(rows)],
-                         ["a/ws/1", "a/ws/2", "a/tbb/2", "a/serial/1", "a/test/1"])
+                         ["a/ws/1", "a/ws/2", "a/tbb/2", "a/serial/1", "a/test/1",
+                          "inject8/ws/2", "inject4/tbb/2"])
 
     def test_every_entry_is_gauged(self):
         program = self.fake({"a/x/1": good(1)})

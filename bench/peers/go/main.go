@@ -17,13 +17,15 @@ import (
 
 // As in bench/sizes.h.
 const (
-	spawnCount   = 1000 * 1000
+	spawnCount   = 250 * 1000
 	spawnWave    = 1000
-	joinCount    = 500 * 1000
-	chainCount   = 1000 * 1000
-	yieldCount   = 1000 * 1000
+	joinCount    = 125 * 1000
+	chainCount   = 250 * 1000
+	yieldCount   = 250 * 1000
 	yieldTasks   = 100
-	pingpongHops = 500 * 1000
+	stormTasks   = 1000
+	stormYields  = 1000
+	pingpongHops = 200 * 1000
 	skynetWidth  = 10
 	skynetLeaves = 1000 * 1000
 	skynetTasks  = 1111110
@@ -84,13 +86,13 @@ func chain() string {
 	return check(<-done == chainCount, "the chain broke")
 }
 
-func yieldOf(tasks int) func() string {
+func yieldOf(tasks, each int) func() string {
 	return func() string {
 		var done sync.WaitGroup
 		done.Add(tasks)
 		for i := 0; i < tasks; i++ {
 			go func() {
-				for j := 0; j < yieldCount/tasks; j++ {
+				for j := 0; j < each; j++ {
 					runtime.Gosched()
 				}
 				done.Done()
@@ -183,29 +185,33 @@ func check(right bool, wrong string) string {
 
 var rows = []row{
 	{"skynet", skynetTasks, 1, skynet},
-	{"spawn", spawnCount, 2, spawn},
-	{"spawn_join", joinCount, 2, spawnJoin},
-	{"chain", chainCount, 2, chain},
-	{"yield", yieldCount, 2, yieldOf(1)},
-	{"yield_100", yieldCount, 2, yieldOf(yieldTasks)},
-	{"pingpong", pingpongHops, 2, pingpong},
+	{"spawn", spawnCount, 8, spawn},
+	{"spawn_join", joinCount, 8, spawnJoin},
+	{"chain", chainCount, 8, chain},
+	{"yield", yieldCount, 8, yieldOf(1, yieldCount)},
+	{"yield_100", yieldCount, 8, yieldOf(yieldTasks, yieldCount/yieldTasks)},
+	{"yield_1000", stormTasks * stormYields, 4, yieldOf(stormTasks, stormYields)},
+	{"pingpong", pingpongHops, 8, pingpong},
 	{"channel_mpsc", mpscItems, 2, channelMpsc},
 	{"mutex_contended", mutexLocks, 2, mutexContended},
 }
 
 // Measures as Jackdaw's shim does: one run before the clock starts when there are several.
 func measure(name string, r row) map[string]any {
+	wrong, runs := "", r.runs
+	if os.Getenv("JD_BENCH_QUICK") != "" {
+		runs = (runs + 3) / 4
+	}
 	entry := map[string]any{"name": name, "run_name": name, "run_type": "iteration",
-		"iterations": r.runs, "time_unit": "ms"}
-	wrong := ""
+		"iterations": runs, "time_unit": "ms"}
 	if r.runs > 1 {
 		wrong = r.run()
 	}
 	start := time.Now()
-	for i := 0; i < r.runs && wrong == ""; i++ {
+	for i := 0; i < runs && wrong == ""; i++ {
 		wrong = r.run()
 	}
-	took := float64(time.Since(start).Nanoseconds()) / float64(r.runs)
+	took := float64(time.Since(start).Nanoseconds()) / float64(runs)
 	if wrong != "" {
 		entry["error_occurred"], entry["error_message"] = true, wrong
 		return entry

@@ -10,16 +10,18 @@ use tokio::sync::{mpsc, oneshot, Mutex, Notify};
 use tokio::task::yield_now;
 
 // As in bench/sizes.h.
-const SPAWN_COUNT: u64 = 1000 * 1000;
+const SPAWN_COUNT: u64 = 250 * 1000;
 const SPAWN_WAVE: u64 = 1000;
-const JOIN_COUNT: u64 = 500 * 1000;
-const CHAIN_COUNT: u64 = 1000 * 1000;
-const YIELD_COUNT: u64 = 1000 * 1000;
+const JOIN_COUNT: u64 = 125 * 1000;
+const CHAIN_COUNT: u64 = 250 * 1000;
+const YIELD_COUNT: u64 = 250 * 1000;
 const YIELD_TASKS: u64 = 100;
-const INJECT_COUNT: u64 = 400 * 1000;
-const PINGPONG_HOPS: u64 = 500 * 1000;
+const STORM_TASKS: u64 = 1000;
+const STORM_YIELDS: u64 = 1000;
+const INJECT_COUNT: u64 = 200 * 1000;
+const PINGPONG_HOPS: u64 = 200 * 1000;
 const WAKE_SAMPLES: usize = 3000;
-const WAKE_QUICK: usize = 500;
+const WAKE_QUICK: usize = 250;
 const WAKE_GAP: Duration = Duration::from_micros(1000);
 const MPSC_ITEMS: u64 = 400 * 1000;
 const MPSC_SENDERS: u64 = 4;
@@ -43,6 +45,10 @@ fn check(right: bool, wrong: &'static str) -> Answer {
     } else {
         Err(wrong)
     }
+}
+
+fn is_quick() -> bool {
+    std::env::var_os("JD_BENCH_QUICK").is_some()
 }
 
 /// Runs on a worker; the calling thread only waits.
@@ -103,11 +109,11 @@ fn chain(runtime: &Runtime) -> Answer {
     check(runtime.block_on(end) == Ok(CHAIN_COUNT), "the chain broke")
 }
 
-fn yields(runtime: &Runtime, tasks: u64) -> Answer {
+fn yields(runtime: &Runtime, tasks: u64, each: u64) -> Answer {
     let all: Vec<_> = (0..tasks)
         .map(|_| {
             runtime.spawn(async move {
-                for _ in 0..YIELD_COUNT / tasks {
+                for _ in 0..each {
                     yield_now().await;
                 }
             })
@@ -120,11 +126,15 @@ fn yields(runtime: &Runtime, tasks: u64) -> Answer {
 }
 
 fn yield_1(runtime: &Runtime) -> Answer {
-    yields(runtime, 1)
+    yields(runtime, 1, YIELD_COUNT)
 }
 
 fn yield_100(runtime: &Runtime) -> Answer {
-    yields(runtime, YIELD_TASKS)
+    yields(runtime, YIELD_TASKS, YIELD_COUNT / YIELD_TASKS)
+}
+
+fn yield_1000(runtime: &Runtime) -> Answer {
+    yields(runtime, STORM_TASKS, STORM_YIELDS)
 }
 
 /// Two tasks wake each other in turn.
@@ -188,8 +198,7 @@ fn inject_8(runtime: &Runtime) -> Answer {
 }
 
 fn wake(runtime: &Runtime) -> Answer {
-    let quick = std::env::var_os("JD_BENCH_QUICK").is_some();
-    let count = if quick { WAKE_QUICK } else { WAKE_SAMPLES };
+    let count = if is_quick() { WAKE_QUICK } else { WAKE_SAMPLES };
     let mut samples = Vec::with_capacity(count);
     for _ in 0..count {
         std::thread::sleep(WAKE_GAP);
@@ -244,39 +253,41 @@ fn mutex_contended(runtime: &Runtime) -> Answer {
     check(sum == MUTEX_LOCKS, "the lock did not exclude")
 }
 
-const ROWS: [Row; 13] = [
-    Row { workload: "spawn", ops: SPAWN_COUNT, runs: 2, run: spawn },
-    Row { workload: "spawn_join", ops: JOIN_COUNT, runs: 2, run: spawn_join },
-    Row { workload: "chain", ops: CHAIN_COUNT, runs: 2, run: chain },
-    Row { workload: "yield", ops: YIELD_COUNT, runs: 2, run: yield_1 },
-    Row { workload: "yield_100", ops: YIELD_COUNT, runs: 2, run: yield_100 },
-    Row { workload: "inject1", ops: INJECT_COUNT, runs: 2, run: inject_1 },
-    Row { workload: "inject2", ops: INJECT_COUNT, runs: 2, run: inject_2 },
-    Row { workload: "inject4", ops: INJECT_COUNT, runs: 2, run: inject_4 },
-    Row { workload: "inject8", ops: INJECT_COUNT, runs: 2, run: inject_8 },
-    Row { workload: "pingpong", ops: PINGPONG_HOPS, runs: 2, run: pingpong },
+const ROWS: [Row; 14] = [
+    Row { workload: "spawn", ops: SPAWN_COUNT, runs: 8, run: spawn },
+    Row { workload: "spawn_join", ops: JOIN_COUNT, runs: 8, run: spawn_join },
+    Row { workload: "chain", ops: CHAIN_COUNT, runs: 8, run: chain },
+    Row { workload: "yield", ops: YIELD_COUNT, runs: 8, run: yield_1 },
+    Row { workload: "yield_100", ops: YIELD_COUNT, runs: 8, run: yield_100 },
+    Row { workload: "yield_1000", ops: STORM_TASKS * STORM_YIELDS, runs: 4, run: yield_1000 },
+    Row { workload: "inject1", ops: INJECT_COUNT, runs: 4, run: inject_1 },
+    Row { workload: "inject2", ops: INJECT_COUNT, runs: 4, run: inject_2 },
+    Row { workload: "inject4", ops: INJECT_COUNT, runs: 4, run: inject_4 },
+    Row { workload: "inject8", ops: INJECT_COUNT, runs: 4, run: inject_8 },
+    Row { workload: "pingpong", ops: PINGPONG_HOPS, runs: 8, run: pingpong },
     Row { workload: "wake", ops: WAKE_SAMPLES as u64, runs: 1, run: wake },
     Row { workload: "channel_mpsc", ops: MPSC_ITEMS, runs: 2, run: channel_mpsc },
     Row { workload: "mutex_contended", ops: MUTEX_LOCKS, runs: 2, run: mutex_contended },
 ];
 
-/// Runs a row; the time of an operation in ns, and latencies in ns.
-fn time(row: &Row, runtime: &Runtime) -> Result<(f64, Vec<u64>), &'static str> {
+/// Runs a row; the ns of a run and of an operation, and latencies in ns.
+fn time(row: &Row, runtime: &Runtime) -> Result<(f64, f64, Vec<u64>), &'static str> {
     if row.runs > 1 {
         (row.run)(runtime)?;
     }
+    let runs = if is_quick() { (row.runs + 3) / 4 } else { row.runs };
     let start = Instant::now();
     let mut latencies = Vec::new();
-    for _ in 0..row.runs {
+    for _ in 0..runs {
         latencies.extend((row.run)(runtime)?);
     }
-    let took = start.elapsed().as_nanos() as f64 / f64::from(row.runs);
+    let took = start.elapsed().as_nanos() as f64 / f64::from(runs);
     latencies.sort_unstable();
     if latencies.is_empty() {
-        Ok((took / row.ops as f64, latencies))
+        Ok((took, took / row.ops as f64, latencies))
     } else {
         let sum = latencies.iter().sum::<u64>() as f64;
-        Ok((sum / latencies.len() as f64, latencies))
+        Ok((sum, sum / latencies.len() as f64, latencies))
     }
 }
 
@@ -296,9 +307,8 @@ fn measure(name: &str, row: &Row, workers: usize) -> (String, bool) {
             write!(text, r#","error_occurred":true,"error_message":"{wrong}"}}"#).unwrap();
             (text, false)
         }
-        Ok((per_op, latencies)) => {
-            let took = per_op * row.ops as f64 / 1e6;
-            write!(text, r#","real_time":{took},"ns_per_op":{per_op}"#).unwrap();
+        Ok((took, per_op, latencies)) => {
+            write!(text, r#","real_time":{},"ns_per_op":{per_op}"#, took / 1e6).unwrap();
             if !latencies.is_empty() {
                 percentiles(&mut text, &latencies);
             }
