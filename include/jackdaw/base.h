@@ -21,18 +21,10 @@
 #define JD_END_DECLS
 #endif
 
-/* What is exported. A build that needs another spelling defines JD_API itself. JACKDAW_SHARED, for
- * users of the DLL, comes with the CMake target. */
+/* What the library exports. Its build says how that is marked (scripts/cmake/JackdawTargets.cmake);
+ * users need no mark, from a DLL neither. */
 #ifndef JD_API
-#if !defined(_WIN32)
-#define JD_API __attribute__((visibility("default")))
-#elif defined(JACKDAW_BUILDING)
-#define JD_API __declspec(dllexport)
-#elif defined(JACKDAW_SHARED)
-#define JD_API __declspec(dllimport)
-#else
 #define JD_API
-#endif
 #endif
 
 #define JD_MUST_CHECK __attribute__((warn_unused_result))

@@ -15,14 +15,15 @@ endif()
 # users of the shared library for these packages too, and hwloc's own private libraries (libudev)
 # come with no package that libhwloc-dev depends on.
 if(JACKDAW_HWLOC)
-	list(JOIN JACKDAW_HWLOC_LDFLAGS " " JACKDAW_PC_LIBS_PRIVATE)
+	list(JOIN JACKDAW_HWLOC_LDFLAGS " " jd_hwloc_flags)
+	string(PREPEND JACKDAW_PC_LIBS_PRIVATE "${jd_hwloc_flags} ")
 endif()
 if(JACKDAW_URCU)
 	list(JOIN JACKDAW_URCU_LDFLAGS " " jd_urcu_flags)
-	string(APPEND JACKDAW_PC_LIBS_PRIVATE " ${jd_urcu_flags}")
+	string(PREPEND JACKDAW_PC_LIBS_PRIVATE "${jd_urcu_flags} ")
 endif()
 if(CMAKE_DL_LIBS) # platform/gcd
-	string(APPEND JACKDAW_PC_LIBS_PRIVATE " -l${CMAKE_DL_LIBS}")
+	string(PREPEND JACKDAW_PC_LIBS_PRIVATE "-l${CMAKE_DL_LIBS} ")
 endif()
 
 # Only executables link jemalloc (it replaces malloc for the whole process); the core never does.

@@ -13,6 +13,13 @@ set(JD_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wundef -Wpointer-arith 
 	-Wwrite-strings)
 set(JD_WARNINGS_C ${JD_WARNINGS} -Wstrict-prototypes -Wmissing-prototypes)
 
+# How JD_API marks what the libraries export.
+if(WIN32)
+	set(JD_EXPORT "__declspec(dllexport)")
+else()
+	set(JD_EXPORT "__attribute__((visibility(\"default\")))")
+endif()
+
 # Language level, warnings and visibility of everything that is ours.
 function(jd_set_defaults target)
 	set_target_properties(${target} PROPERTIES
@@ -44,7 +51,8 @@ function(jd_add_layer name)
 	jd_set_defaults(${target})
 	set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 	target_include_directories(${target} PRIVATE "${JD_ROOT}" "${JD_ROOT}/include")
-	target_compile_definitions(${target} PRIVATE JACKDAW_BUILDING ${arg_DEFINITIONS})
+	target_compile_definitions(${target} PRIVATE
+		"JD_API=${JD_EXPORT}" ${arg_DEFINITIONS})
 	target_compile_options(${target} PRIVATE
 		-ftls-model=initial-exec -fno-semantic-interposition
 		# 'x = y' on an atomic is seq_cst silently; only clang can tell.
@@ -69,11 +77,13 @@ macro(jd_add_libraries)
 			"$<BUILD_INTERFACE:${JD_ROOT}/include>"
 			"$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
 		target_compile_features(${lib} PUBLIC c_std_11)
-		target_link_libraries(${lib} PRIVATE ${jd_layer_libs} Threads::Threads)
+		target_link_libraries(${lib} PRIVATE ${jd_layer_libs} ${JACKDAW_THREAD_LIBS})
 	endforeach()
 	set_target_properties(jackdaw PROPERTIES
 		VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
-	target_compile_definitions(jackdaw INTERFACE JACKDAW_SHARED)
+	if(WIN32) # without it a call takes one jump more
+		target_compile_definitions(jackdaw INTERFACE "JD_API=__declspec(dllimport)")
+	endif()
 	set_target_properties(jackdaw_static PROPERTIES EXPORT_NAME jackdaw_static)
 	if(NOT JACKDAW_INSTRUMENTED AND NOT APPLE)
 		target_link_options(jackdaw PRIVATE "LINKER:--no-undefined")

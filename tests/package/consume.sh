@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Environment: CC, CMAKE, PROGRAM (the user's source), SOURCE (our tree), BUILD (a finished build
-# of it), WORK (scratch).
+# of it), WORK (scratch). For Windows also CMAKE_ARGS and RUN, which starts a program.
 set -eu
 how=$1
 here=$SOURCE/tests/package
@@ -11,15 +11,28 @@ stage=$WORK/stage
 prefix=$WORK/prefix # the staged tree is moved here: nothing installed may remember its prefix
 version=$(sed -n 's/^#define JD_VERSION_[A-Z]* \([0-9][0-9]*\)$/\1/p' \
 	"$SOURCE/include/jackdaw/version.h" | paste -sd .)
+shared=libjackdaw.so.${version%%.*}
+test -z "${RUN-}" || shared=libjackdaw.dll
 
 # A consumer configured from folder $1 with the other arguments, in $WORK/<how>.
 cmake_consumer() {
 	folder=$1
 	shift
 	rm -rf "${WORK:?}/$how"
+	# shellcheck disable=SC2086 # they are words
 	"$CMAKE" -S "$here/$folder" -B "$WORK/$how" -G Ninja -DCMAKE_C_COMPILER="$CC" \
-		-DPROGRAM="$PROGRAM" "$@"
+		-DPROGRAM="$PROGRAM" ${CMAKE_ARGS-} "$@"
 	"$CMAKE" --build "$WORK/$how"
+}
+
+# Program $1. Those for Windows have another name, and look for a DLL (in folder $2) where they lie.
+run() {
+	if [ -n "${RUN-}" ]; then
+		test -z "${2-}" || cp "$2/libjackdaw.dll" "$(dirname "$1")"
+		"$RUN" "$1.exe"
+	else
+		"$1"
+	fi
 }
 
 pc() {
@@ -29,7 +42,8 @@ pc() {
 
 # $1 needs or lacks the shared library $2.
 needs() {
-	readelf -d "$1" | grep -q "NEEDED.*$2"
+	test ! -e "$1.exe" || set -- "$1.exe" "$2"
+	objdump -p "$1" | grep -qE "(NEEDED|DLL Name).*$2"
 }
 lacks() {
 	if needs "$1" "$2"; then
@@ -50,34 +64,43 @@ install)
 	;;
 find_shared)
 	cmake_consumer find -DCMAKE_PREFIX_PATH="$prefix" -DWANT="$version" -DLINK=jackdaw::jackdaw
-	"$WORK/$how/consumer"
-	needs "$WORK/$how/consumer" libjackdaw.so.${version%%.*}
+	run "$WORK/$how/consumer" "$prefix/bin"
+	needs "$WORK/$how/consumer" "$shared"
 	;;
 find_static)
 	cmake_consumer find -DCMAKE_PREFIX_PATH="$prefix" -DWANT="$version" \
 		"-DCOMPONENTS=static;jemalloc" "-DLINK=jackdaw::jackdaw_static;jackdaw::jemalloc"
-	"$WORK/$how/consumer"
+	run "$WORK/$how/consumer"
 	lacks "$WORK/$how/consumer" libjackdaw
 	needs "$WORK/$how/consumer" libjemalloc
 	;;
+find_static_alone)
+	cmake_consumer find -DCMAKE_PREFIX_PATH="$prefix" -DWANT="$version" \
+		-DCOMPONENTS=static -DLINK=jackdaw::jackdaw_static
+	run "$WORK/$how/consumer"
+	lacks "$WORK/$how/consumer" libjackdaw
+	lacks "$WORK/$how/consumer" pthread
+	;;
 subdirectory)
 	cmake_consumer embed -DSOURCE="$SOURCE"
-	"$WORK/$how/consumer"
-	"$WORK/$how/consumer_static"
+	run "$WORK/$how/consumer" "$WORK/$how/jackdaw"
+	run "$WORK/$how/consumer_static"
 	lacks "$WORK/$how/consumer_static" libjackdaw
 	;;
 pc_shared)
 	test "$(pc --modversion)" = "$version"
 	# shellcheck disable=SC2046 # the flags are words
 	"$CC" -std=c11 "$PROGRAM" -o "$WORK/$how" $(pc --cflags --libs)
-	LD_LIBRARY_PATH=$(pc --variable=libdir) "$WORK/$how"
-	needs "$WORK/$how" libjackdaw.so.${version%%.*}
+	LD_LIBRARY_PATH=$(pc --variable=libdir)
+	export LD_LIBRARY_PATH
+	run "$WORK/$how" "$prefix/bin"
+	needs "$WORK/$how" "$shared"
 	;;
 pc_static)
 	# shellcheck disable=SC2046 # the flags are words
 	"$CC" -std=c11 "$PROGRAM" -o "$WORK/$how" \
 		$(pc --static --cflags --libs | sed 's/-ljackdaw/-l:libjackdaw.a/')
-	"$WORK/$how"
+	run "$WORK/$how"
 	lacks "$WORK/$how" libjackdaw
 	;;
 dlopen)

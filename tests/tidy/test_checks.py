@@ -36,7 +36,7 @@ def script(path, body=""):
 
 CLEAN = {
     "CMakeLists.txt": script("CMakeLists.txt"),
-    "include/jackdaw/base.h": c("base.h", "#include <stdint.h>\n#ifdef _WIN32\n#endif\n"
+    "include/jackdaw/base.h": c("base.h", "#include <stdint.h>\n"
                                           "#define JD_API\nJD_API int jd_base(void);"),
     "include/jackdaw/jackdaw.h": c("jackdaw.h", "#include <jackdaw/base.h>"),
     "platform/atomic.h": c("atomic.h", "#include <stdatomic.h>"),
@@ -141,6 +141,8 @@ LAYERS = [
      "C11 headers only"),
     ("OS #if in runtime", "runtime/task.c",
      ("int jd_base", "#ifdef __linux__\n#endif\nint jd_base"), "OS #if outside platform/"),
+    ("OS #if in a public header", "include/jackdaw/base.h",
+     ("#define JD_API", "#ifdef _WIN32\n#define JD_API\n#endif"), "OS #if outside platform/"),
     ("OS #if in bench", "bench/b_x.c", c("b_x.c", "#if defined(_WIN32)\n#endif\n"),
      "OS #if outside platform/"),
     ("conformance sees internals", "tests/conformance/suite.h",
