@@ -1,16 +1,17 @@
-/* timer_pool.c - lists of free blocks, four sizes. */
+/* timer_pool.c - lists of free blocks, four sizes, and the chunks they are cut from. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "timers/timer_pool.h"
 
-#include <stdalign.h>
 #include <string.h>
 
 #include "platform/compiler.h"
 
 enum {
-	SMALLEST = 64,
-	LARGEST = 4096,
-	RELEASED_AT_ONCE = 4, /* so that no call does much */
+	LINE = JD_TIMER_POOL_LINE,
+	LARGEST = JD_TIMER_POOL_LARGEST,
+	CLASSES = JD_TIMER_POOL_CLASSES,
+	CHUNK_MAX =
+		16, /* largest blocks in a chunk; each has as many as all before it, at least 1 */
 };
 
 static unsigned class_of(size_t size)
@@ -18,28 +19,58 @@ static unsigned class_of(size_t size)
 	return size <= 64 ? 0 : size <= 256 ? 1 : size <= 1024 ? 2 : 3;
 }
 
-static size_t size_of(unsigned class)
+static void push(struct jd_timer_pool *pool, void *block, unsigned class)
 {
-	return (size_t)SMALLEST << 2 * class;
+	memcpy(block, &pool->unused[class], sizeof(block));
+	pool->unused[class] = block;
 }
 
-static void release(struct jd_timer_pool *pool, void *block, size_t size)
+static void *pop(struct jd_timer_pool *pool, unsigned class)
 {
-	pool->allocator->free(pool->allocator->ctx, block, size, alignof(max_align_t));
-}
-
-/* One of the largest there are goes back. */
-static void release_one(struct jd_timer_pool *pool)
-{
-	unsigned class = JD_TIMER_POOL_CLASSES - 1;
-
-	while (!pool->unused[class])
-		class --;
 	void *block = pool->unused[class];
 
 	memcpy(&pool->unused[class], block, sizeof(block));
-	pool->kept -= size_of(class);
-	release(pool, block, size_of(class));
+	return block;
+}
+
+/* A chunk's blocks are the list of the largest, which was empty. */
+static bool grow(struct jd_timer_pool *pool)
+{
+	const struct jd_allocator *allocator = pool->allocator;
+	size_t blocks = pool->chunk_bytes / LARGEST;
+
+	blocks = blocks < 1 ? 1 : blocks > CHUNK_MAX ? CHUNK_MAX : blocks;
+	size_t size = sizeof(struct jd_timer_chunk) + blocks * LARGEST;
+	struct jd_timer_chunk *chunk = allocator->alloc(allocator->ctx, size, LINE);
+
+	if (!chunk)
+		return false;
+	chunk->next = pool->chunks;
+	chunk->size = size;
+	pool->chunks = chunk;
+	pool->chunk_bytes += size;
+	while (blocks-- > 0)
+		push(pool, (char *)(chunk + 1) + blocks * LARGEST, CLASSES - 1);
+	return true;
+}
+
+/* There is none of this class: a larger one is cut into four, and of these one again. */
+static JD_NOINLINE void *cut(struct jd_timer_pool *pool, unsigned class)
+{
+	unsigned from = class;
+
+	while (from < CLASSES && !pool->unused[from])
+		from++;
+	if (from == CLASSES && !grow(pool))
+		return NULL;
+	if (from == CLASSES)
+		from--;
+	char *block = pop(pool, from);
+
+	while (from-- > class)
+		for (size_t i = 3; i > 0; i--)
+			push(pool, block + i * ((size_t)LINE << 2 * from), from);
+	return block;
 }
 
 void jd_timer_pool_init(struct jd_timer_pool *pool, const struct jd_allocator *allocator)
@@ -50,39 +81,34 @@ void jd_timer_pool_init(struct jd_timer_pool *pool, const struct jd_allocator *a
 
 void jd_timer_pool_fini(struct jd_timer_pool *pool)
 {
+	const struct jd_allocator *allocator = pool->allocator;
+
 	JD_ASSERT(pool->used == 0);
-	while (pool->kept)
-		release_one(pool);
+	for (struct jd_timer_chunk *next, *chunk = pool->chunks; chunk; chunk = next) {
+		next = chunk->next;
+		allocator->free(allocator->ctx, chunk, chunk->size, LINE);
+	}
 }
 
 void *jd_timer_pool_get(struct jd_timer_pool *pool, size_t size)
 {
-	void **unused = size <= LARGEST ? &pool->unused[class_of(size)] : NULL;
+	unsigned class = class_of(size);
 	void *block;
 
-	if (unused && *unused) {
-		block = *unused;
-		memcpy(unused, block, sizeof(block));
-		pool->kept -= size;
-	} else {
-		block = pool->allocator->alloc(pool->allocator->ctx, size, alignof(max_align_t));
-		if (!block)
-			return NULL;
-	}
-	pool->used += size;
+	if (size > LARGEST)
+		block = pool->allocator->alloc(pool->allocator->ctx, size, LINE);
+	else
+		block = pool->unused[class] ? pop(pool, class) : cut(pool, class);
+	if (block)
+		pool->used += size;
 	return block;
 }
 
 void jd_timer_pool_put(struct jd_timer_pool *pool, void *block, size_t size)
 {
 	pool->used -= size;
-	if (size > LARGEST) {
-		release(pool, block, size);
-	} else {
-		memcpy(block, &pool->unused[class_of(size)], sizeof(block));
-		pool->unused[class_of(size)] = block;
-		pool->kept += size;
-	}
-	for (int i = 0; i < RELEASED_AT_ONCE && pool->kept > pool->used + JD_TIMER_POOL_SPARE; i++)
-		release_one(pool);
+	if (size > LARGEST)
+		pool->allocator->free(pool->allocator->ctx, block, size, LINE);
+	else
+		push(pool, block, class_of(size));
 }

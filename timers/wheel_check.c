@@ -13,6 +13,7 @@ struct check {
 	FILE *why;
 	size_t seen;  /* timers */
 	size_t bytes; /* of their blocks */
+	size_t large; /* of these, not from chunks */
 	bool ok;
 };
 
@@ -89,7 +90,10 @@ static void check_heap(struct check *c, const struct jd_timer_heap *heap, uint32
 {
 	uint64_t min_ns = JD_NEVER;
 
-	c->bytes += heap->capacity * sizeof(heap->entry[0]);
+	size_t bytes = heap->capacity * sizeof(heap->entry[0]);
+
+	c->bytes += bytes;
+	c->large += bytes > JD_TIMER_POOL_LARGEST ? bytes : 0;
 	if (!claim(c, heap->count <= heap->capacity && (heap->count > 0) == (heap->capacity > 0),
 		   "slot %" PRIu32 ": %" PRIu32 " timers, room for %" PRIu32, slot, heap->count,
 		   heap->capacity))
@@ -190,6 +194,26 @@ static void check_level(struct check *c, unsigned level)
 	claim(c, l || !(c->wheel->stuck >> level & 1), "level %u: stuck without a table", level);
 }
 
+/* What is not used of the chunks is in the lists of free blocks. */
+static void check_pool(struct check *c)
+{
+	const struct jd_timer_pool *pool = &c->wheel->pool;
+	size_t chunks = 0, blocks = 0, unused = 0;
+
+	for (const struct jd_timer_chunk *chunk = pool->chunks; chunk; chunk = chunk->next) {
+		chunks += chunk->size;
+		blocks += chunk->size - sizeof(*chunk);
+	}
+	for (unsigned k = 0; k < JD_TIMER_POOL_CLASSES; k++)
+		for (void *const *block = pool->unused[k]; block; block = *block)
+			unused += (size_t)JD_TIMER_POOL_LINE << 2 * k;
+	claim(c, chunks == pool->chunk_bytes, "%zu bytes in chunks, said to be %zu", chunks,
+	      pool->chunk_bytes);
+	claim(c, c->bytes == pool->used, "%zu bytes in use, said to be %zu", c->bytes, pool->used);
+	claim(c, c->bytes - c->large + unused == blocks,
+	      "blocks of %zu bytes: %zu used, %zu not used", blocks, c->bytes - c->large, unused);
+}
+
 bool jd_wheel_check(const struct jd_wheel *wheel, FILE *why)
 {
 	struct check c = {.wheel = wheel, .why = why, .ok = true};
@@ -202,8 +226,7 @@ bool jd_wheel_check(const struct jd_wheel *wheel, FILE *why)
 	for (unsigned level = 1; level < wheel->levels; level++)
 		check_level(&c, level);
 	claim(&c, c.seen == wheel->count, "%zu timers counted, %zu found", wheel->count, c.seen);
-	claim(&c, c.bytes == wheel->pool.used, "%zu bytes in use, %zu found", wheel->pool.used,
-	      c.bytes);
+	check_pool(&c);
 	return c.ok;
 }
 
@@ -219,9 +242,9 @@ void jd_wheel_dump(const struct jd_wheel *wheel, FILE *out)
 {
 	fprintf(out,
 		"wheel: now %" PRIu64 " ns, tick 2^%u ns, %zu timers, %" PRIu32
-		" never, %zu bytes and %zu spare\n",
+		" never, %zu bytes, %zu in chunks\n",
 		wheel->now_ns, wheel->shift, wheel->count, wheel->never.count, wheel->pool.used,
-		wheel->pool.kept);
+		wheel->pool.chunk_bytes);
 	if (wheel->exact.count) {
 		fputs("  exact: ", out);
 		dump_heap(&wheel->exact, out);

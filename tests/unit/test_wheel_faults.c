@@ -66,6 +66,9 @@ static void test_check_sees_planted_faults(void **state)
 	expect_unsound(wheel.count, 7);
 	expect_unsound(wheel.tick, 1);
 	expect_unsound(wheel.pool.used, 1);
+	expect_unsound(wheel.pool.unused[2], NULL);
+	expect_unsound(wheel.pool.chunk_bytes, 1);
+	expect_unsound(wheel.pool.chunks->size, 64);
 	expect_unsound(wheel.stuck, 2);
 	expect_unsound(wheel.stuck, 1 << 4);
 	expect_unsound(wheel.due, &wheel.ring->slot[1]);
@@ -114,10 +117,11 @@ static void test_dump(void **state)
 	assert_true(fread(text, 1, sizeof(text) - 1, out) > 0);
 	fclose(out);
 	assert_string_equal(
-		text, "wheel: now 0 ns, tick 2^20 ns, 7 timers, 1 never, 256 bytes and 0 spare\n"
-		      "  exact: 2 from 10 ns, a heap\n"
-		      "  ring 1: 3 at 1048576 ns\n"
-		      "  level 4 slot 64: 1 from at least 1125899906842624 ns\n");
+		text,
+		"wheel: now 0 ns, tick 2^20 ns, 7 timers, 1 never, 256 bytes, 4160 in chunks\n"
+		"  exact: 2 from 10 ns, a heap\n"
+		"  ring 1: 3 at 1048576 ns\n"
+		"  level 4 slot 64: 1 from at least 1125899906842624 ns\n");
 }
 
 /* --- Without memory --------------------------------------------------------------------------- */
