@@ -21,7 +21,8 @@
  * memory_parked: the future of a task waits to be notified.
  */
 enum {
-	MEMORY_TASKS = 200 * 1000
+	MEMORY_TASKS = 1000 * 1000,
+	MEMORY_STEP = 2000, /* then all so far wait: a queue of many would count as theirs */
 };
 
 struct memory_data {
@@ -46,9 +47,9 @@ static jd_status spawn_waiter(struct memory_data *data, struct jd_scheduler *sch
 	return jd_spawn(scheduler, &wait.base, task);
 }
 
-static bool all_wait(const struct memory_data *data, size_t count)
+static bool all_wait(const struct memory_data *data, size_t from, size_t to)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = from; i < to; i++)
 		if (jd_task_get_state(data->tasks[i])[0] != 'w')
 			return false;
 	return true;
@@ -62,11 +63,15 @@ static jd_status memory_run(void *arg, struct jd_scheduler *scheduler)
 	size_t count = 0;
 
 	while (count < MEMORY_TASKS && status == JD_OK) {
-		status = spawn_waiter(data, scheduler, &data->tasks[count]);
-		count += status == JD_OK;
+		size_t from = count;
+
+		for (int i = 0; i < MEMORY_STEP && status == JD_OK; i++) {
+			status = spawn_waiter(data, scheduler, &data->tasks[count]);
+			count += status == JD_OK;
+		}
+		while (status == JD_OK && !all_wait(data, from, count))
+			status = bench_gap(scheduler, JD_MS / 10);
 	}
-	while (status == JD_OK && !all_wait(data, count))
-		status = bench_gap(scheduler, JD_MS);
 	uint64_t after = bench_resident_bytes();
 
 	data->bytes = after > before ? after - before : 0;

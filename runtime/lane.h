@@ -11,54 +11,71 @@
  * lanes, and only after its threads have ended and jd_lane_fini has returned the stock.
  *
  * Blocks of tasks, last in, first out: the one that was freed last is still in the cache. A block
- * belongs to nobody: it is kept where its task ended, so that no block has to find its way home; a
- * lane that is full lets them go to the allocator. Each is an allocation of its own and its size is
- * a multiple of JD_LANE_UNIT, so that the allocator is told the same size when it goes as when it
- * came, whichever thread frees it. Only its first word is written while it is kept.
+ * belongs to nobody: it is kept where its task ended. For each size there are two magazines, lists
+ * of up to JD_MAGAZINE: one that is used, and a full one or none. So at least a magazine's worth
+ * of tasks lies between two visits to the depot (slab.h), where what one worker has too many of
+ * finds its way to one that needs them. Only the link of a block is written while it is kept.
  * Where addresses are checked nothing is kept: a use after the free must not find a new task.
  *
  * The tally of what began and ended on this worker: see registry.h.
+ *
+ * Threads that drive no worker share a few lanes, each under a lock: guests.
  */
 #include <jackdaw/scheduler.h>
 
 #include "platform/compiler.h"
-#include "runtime/memory.h"
 #include "runtime/registry.h"
+#include "runtime/slab.h"
 #include "runtime/tuning.h"
 
-/* A block while it is kept. */
-struct jd_lane_block {
-	struct jd_lane_block *next;
-};
-
 struct jd_lane_stock {
-	struct jd_lane_block *first;
+	struct jd_slab_block *first; /* a list of count */
+	struct jd_slab_block *spare; /* a full magazine; NULL: none */
 	uint32_t count;
 };
 
 /*
  * Access: I immutable after init, O the thread that drives the worker; when no thread drives it any
- * more, whoever shuts down.
+ * more, whoever shuts down. Of a guest: the holder of its lock.
  */
 struct jd_lane {
-	struct jd_scheduler *scheduler;  /* I */
-	struct jd_registry_tally *tally; /* I: what it points to: O */
-	void (*discard)(struct jd_scheduler *scheduler, void *block, unsigned units); /* I */
+	struct jd_scheduler *scheduler;                     /* I */
+	struct jd_registry_tally *tally;                    /* I: what it points to: O */
+	struct jd_slabs *slabs;                             /* I */
 	uint64_t refs;                                      /* O: on the scheduler, in stock */
 	struct jd_lane_stock stocks[JD_LANE_UNITS_MAX + 1]; /* O: by size in units */
 };
 
-/* discard returns a block to the allocator, at the end. */
+struct jd_lane_guest {
+	JD_CACHE_ALIGNED struct jd_lock lock;
+	struct jd_lane lane;
+};
+
+/* The guest's lane that the calling thread uses; NULL: the scheduler has none. */
+static inline struct jd_lane_guest *jd_lane_guest(const struct jd_scheduler *scheduler)
+{
+	struct jd_lane_guest *guests = scheduler->registry->guests;
+
+	return guests ? &guests[jd_registry_thread() % JD_LANE_GUESTS] : NULL;
+}
+
 void jd_lane_init(struct jd_lane *lane, struct jd_scheduler *scheduler,
-		  struct jd_registry_tally *tally,
-		  void (*discard)(struct jd_scheduler *scheduler, void *block, unsigned units));
+		  struct jd_registry_tally *tally, struct jd_slabs *slabs);
 /* Returns all that is in stock. The caller has a reference of its own. */
 void jd_lane_fini(struct jd_lane *lane);
 
+/* The guests of a scheduler whose registry keeps entries, at the tallies from this one on. */
+JD_MUST_CHECK jd_status jd_lane_open_guests(struct jd_scheduler *scheduler,
+					    struct jd_registry_tally *tallies);
+/* When the last task is gone. The blocks are freed with their slabs. */
+void jd_lane_close_guests(struct jd_scheduler *scheduler);
+
 JD_COLD void jd_lane_restock(struct jd_lane *lane);
 JD_COLD void jd_lane_return(struct jd_lane *lane);
+JD_COLD struct jd_slab_block *jd_lane_refill(struct jd_lane *lane, unsigned units);
+JD_COLD void jd_lane_overflow(struct jd_lane *lane, struct jd_slab_block *block, unsigned units);
 
-/* One reference out of the stock, for the caller. */
+/* One reference out of the stock, for the caller. Not of a guest. */
 static inline void jd_lane_retain(struct jd_lane *lane)
 {
 	if (JD_UNLIKELY(!lane->refs))
@@ -66,7 +83,7 @@ static inline void jd_lane_retain(struct jd_lane *lane)
 	lane->refs--;
 }
 
-/* One reference of the caller's into the stock. */
+/* One reference of the caller's into the stock. Not of a guest. */
 static inline void jd_lane_release(struct jd_lane *lane)
 {
 	if (JD_UNLIKELY(++lane->refs > (uint64_t)2 * JD_LANE_REFS))
@@ -78,34 +95,38 @@ static inline unsigned jd_lane_units(size_t size)
 {
 	size_t units = (size + JD_LANE_UNIT - 1) / JD_LANE_UNIT;
 
-	return units <= JD_LANE_UNITS_MAX ? (unsigned)units : 0;
+	return !JD_ADDRESS_CHECKED && units <= JD_LANE_UNITS_MAX ? (unsigned)units : 0;
 }
 
-/* A block that was kept, units from jd_lane_units, not 0; NULL: there is none. */
-static inline void *jd_lane_take(struct jd_lane *lane, unsigned units)
+/* A block of units from jd_lane_units, not 0; NULL: there is no memory. */
+static inline struct jd_slab_block *jd_lane_take(struct jd_lane *lane, unsigned units)
 {
 	struct jd_lane_stock *stock = &lane->stocks[units];
-	struct jd_lane_block *block = stock->first;
-
-	if (JD_UNLIKELY(!block))
-		return NULL;
+	struct jd_slab_block *block = stock->first;
+	/* A worn one is at the end of its count: see slab.h. */
+	if (JD_UNLIKELY(!block || atomic_load_explicit(&block->word.bits, memory_order_relaxed) >=
+					  JD_SLAB_WORN))
+		return jd_lane_refill(lane, units);
 	stock->first = block->next;
 	stock->count--;
+	/* Those that ended on another core are still there. */
+	JD_PREFETCH(stock->first);
 	return block;
 }
 
-/* Keeps the block; false: it should be returned to the allocator. */
-static inline bool jd_lane_keep(struct jd_lane *lane, void *ptr, unsigned units)
+/* Keeps the block, or gives it to others. */
+static inline void jd_lane_keep(struct jd_lane *lane, void *ptr, unsigned units)
 {
 	struct jd_lane_stock *stock = &lane->stocks[units];
-	struct jd_lane_block *block = ptr;
+	struct jd_slab_block *block = ptr;
 
-	if (JD_ADDRESS_CHECKED || (size_t)stock->count * units >= JD_LANE_BYTES / JD_LANE_UNIT)
-		return false;
+	if (JD_UNLIKELY(stock->count == JD_MAGAZINE)) {
+		jd_lane_overflow(lane, block, units);
+		return;
+	}
 	block->next = stock->first;
 	stock->first = block;
 	stock->count++;
-	return true;
 }
 
 #endif

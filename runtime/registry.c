@@ -20,14 +20,9 @@ static uint64_t next_number(const struct jd_registry *registry, struct jd_regist
 	return (shard->ids++ << registry->shift) + (uint64_t)(shard - registry->shards) + 1;
 }
 
-static uint64_t number_of_id(const struct jd_registry *registry, jd_task_id id)
-{
-	return id >> registry->uses;
-}
-
 static uint64_t number_of(const struct jd_registry *registry, const struct jd_registry_entry *entry)
 {
-	return number_of_id(registry, jd_registry_entry_id(entry));
+	return jd_task_word_id(&entry->word) >> registry->even;
 }
 
 static struct jd_registry_entry **bucket_of(const struct jd_registry *registry,
@@ -36,15 +31,20 @@ static struct jd_registry_entry **bucket_of(const struct jd_registry *registry,
 	return &shard->buckets[((number - 1) >> registry->shift) & shard->mask];
 }
 
-/* The shard where the calling thread inserts: threads get numbers when they first do. */
-static struct jd_registry_shard *own_shard(struct jd_registry *registry)
+uint32_t jd_registry_thread(void)
 {
 	static _Atomic(uint32_t) threads;
 	static _Thread_local uint32_t number;
 
 	if (JD_UNLIKELY(!number))
 		number = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) + 1;
-	return &registry->shards[number & (shards_of(registry) - 1)];
+	return number;
+}
+
+/* The shard where the calling thread inserts. */
+static struct jd_registry_shard *own_shard(struct jd_registry *registry)
+{
+	return &registry->shards[jd_registry_thread() & (shards_of(registry) - 1)];
 }
 
 static void link_entry(const struct jd_registry *registry, struct jd_registry_shard *shard,
@@ -94,22 +94,24 @@ void jd_registry_free(struct jd_registry *registry)
 			       (shard->mask + 1) * sizeof(*shard->buckets),
 			       alignof(struct jd_registry_entry *));
 	}
+	jd_slabs_free(registry->slabs);
 	jd_memory_free(registry->allocator, registry->tallies,
 		       registry->tally_count * sizeof(*registry->tallies),
 		       alignof(struct jd_registry_tally));
 	jd_memory_delete(registry->allocator, registry, struct jd_registry);
 }
 
-jd_status jd_registry_add_tallies(struct jd_registry *registry, unsigned count)
+jd_status jd_registry_keep(struct jd_registry *registry, unsigned tallies, size_t clear)
 {
 	JD_ASSERT(jd_registry_is_empty(registry) && !registry->tallies);
-	registry->tallies = jd_memory_zalloc(registry->allocator, count, sizeof(*registry->tallies),
+	registry->tallies = jd_memory_zalloc(registry->allocator, tallies,
+					     sizeof(*registry->tallies),
 					     alignof(struct jd_registry_tally));
 	if (!registry->tallies)
 		return JD_ENOMEM;
-	registry->tally_count = count;
-	registry->uses = JD_REGISTRY_USE_BITS;
-	return JD_OK;
+	registry->tally_count = tallies;
+	registry->even = 1;
+	return jd_slabs_new(registry->allocator, clear, &registry->slabs);
 }
 
 void jd_registry_make_serial(struct jd_registry *registry)
@@ -143,57 +145,19 @@ static void grow(struct jd_registry *registry, struct jd_registry_shard *shard)
 		       alignof(struct jd_registry_entry *));
 }
 
-/* A new number, in its shard. Under the shard's lock. */
-static void add_entry(struct jd_registry *registry, struct jd_registry_shard *shard,
-		      struct jd_registry_entry *entry, bool live)
-{
-	jd_task_id id = next_number(registry, shard) << registry->uses;
-
-	atomic_store_explicit(&entry->word, id * 2 + live, memory_order_relaxed);
-	if (JD_UNLIKELY(shard->count > shard->mask))
-		grow(registry, shard);
-	shard->count++;
-	link_entry(registry, shard, entry);
-}
-
-static void take_entry(struct jd_registry_shard *shard, struct jd_registry_entry *entry)
-{
-	JD_ASSERT(entry->pprev && shard->count > 0);
-	*entry->pprev = entry->next;
-	if (entry->next)
-		entry->next->pprev = entry->pprev;
-	entry->pprev = NULL;
-	shard->count--;
-}
-
 void jd_registry_insert(struct jd_registry *registry, struct jd_registry_entry *entry)
 {
 	struct jd_registry_shard *shard = own_shard(registry);
 
 	jd_lock_acquire(&shard->lock);
-	if (shard->live++ == 0)
+	jd_task_id id = next_number(registry, shard) << registry->even;
+
+	if (JD_UNLIKELY(shard->count > shard->mask))
+		grow(registry, shard);
+	if (shard->count++ == 0)
 		atomic_fetch_add_explicit(&registry->busy, 1, memory_order_relaxed);
-	add_entry(registry, shard, entry, true);
-	jd_lock_release(&shard->lock);
-}
-
-void jd_registry_discard(struct jd_registry *registry, struct jd_registry_entry *entry)
-{
-	struct jd_registry_shard *shard = shard_of(registry, number_of(registry, entry));
-
-	jd_lock_acquire(&shard->lock);
-	take_entry(shard, entry);
-	jd_lock_release(&shard->lock);
-}
-
-void jd_registry_renumber(struct jd_registry *registry, struct jd_registry_entry *entry)
-{
-	struct jd_registry_shard *shard = own_shard(registry);
-
-	if (atomic_load_explicit(&entry->word, memory_order_relaxed))
-		jd_registry_discard(registry, entry);
-	jd_lock_acquire(&shard->lock);
-	add_entry(registry, shard, entry, false);
+	atomic_store_explicit(&entry->word.bits, id * 2 + 1, memory_order_relaxed);
+	link_entry(registry, shard, entry);
 	jd_lock_release(&shard->lock);
 }
 
@@ -239,8 +203,12 @@ void jd_registry_remove(struct jd_registry *registry, struct jd_registry_entry *
 	struct jd_registry_shard *shard = shard_of(registry, number_of(registry, entry));
 
 	jd_lock_acquire(&shard->lock);
-	take_entry(shard, entry);
-	bool last = --shard->live == 0;
+	JD_ASSERT(entry->pprev && shard->count > 0);
+	*entry->pprev = entry->next;
+	if (entry->next)
+		entry->next->pprev = entry->pprev;
+	entry->pprev = NULL;
+	bool last = --shard->count == 0;
 
 	jd_lock_release(&shard->lock);
 	if (!last)
@@ -257,11 +225,11 @@ void jd_registry_remove(struct jd_registry *registry, struct jd_registry_entry *
 		tell_if_empty(registry);
 }
 
-void jd_registry_end_elsewhere(struct jd_registry *registry, struct jd_registry_entry *entry)
+void jd_registry_end_elsewhere(struct jd_registry *registry, struct jd_task_word *entry)
 {
-	uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
+	uint64_t word = atomic_load_explicit(&entry->bits, memory_order_relaxed);
 
-	atomic_store_explicit(&entry->word, word - 1, memory_order_relaxed);
+	atomic_store_explicit(&entry->bits, word - 1, memory_order_relaxed);
 	/* order: (R10) seq_cst - as (R1); pairs with (R3), (R7). */
 	atomic_fetch_add_explicit(&registry->ended, 1, memory_order_seq_cst);
 	tell_if_empty(registry);
@@ -278,7 +246,9 @@ void jd_registry_check(struct jd_registry *registry, struct jd_registry_tally *t
 
 bool jd_registry_contains(struct jd_registry *registry, jd_task_id id)
 {
-	uint64_t number = number_of_id(registry, id);
+	if (registry->slabs && id % 2)
+		return jd_slabs_contain(registry->slabs, id);
+	uint64_t number = id >> registry->even;
 	struct jd_registry_shard *shard = shard_of(registry, number);
 
 	jd_lock_acquire(&shard->lock);
@@ -286,11 +256,8 @@ bool jd_registry_contains(struct jd_registry *registry, jd_task_id id)
 
 	while (entry && number_of(registry, entry) != number)
 		entry = entry->next;
-	bool found = entry &&
-		     atomic_load_explicit(&entry->word, memory_order_relaxed) == id * 2 + 1;
-
 	jd_lock_release(&shard->lock);
-	return found;
+	return entry != NULL;
 }
 
 /* How many tasks have ended in kept entries. */
@@ -334,7 +301,7 @@ uint64_t jd_registry_count(struct jd_registry *registry)
 
 	for (size_t i = 0; i < shards_of(registry); i++) {
 		jd_lock_acquire(&registry->shards[i].lock);
-		count += registry->shards[i].live;
+		count += registry->shards[i].count;
 	}
 	for (size_t i = 0; i < shards_of(registry); i++)
 		jd_lock_release(&registry->shards[i].lock);
@@ -342,9 +309,9 @@ uint64_t jd_registry_count(struct jd_registry *registry)
 }
 
 void jd_registry_each(struct jd_registry *registry,
-		      bool (*fn)(void *arg, struct jd_registry_entry *entry), void *arg)
+		      bool (*fn)(void *arg, struct jd_task_word *word), void *arg)
 {
-	bool more = true;
+	bool more = !registry->slabs || jd_slabs_each(registry->slabs, fn, arg);
 
 	for (size_t i = 0; more && i < shards_of(registry); i++) {
 		struct jd_registry_shard *shard = &registry->shards[i];
@@ -353,10 +320,8 @@ void jd_registry_each(struct jd_registry *registry,
 		for (size_t b = 0; more && b <= shard->mask; b++) {
 			struct jd_registry_entry *entry = shard->buckets[b];
 
-			for (; more && entry; entry = entry->next) {
-				if (atomic_load_explicit(&entry->word, memory_order_relaxed) % 2)
-					more = fn(arg, entry);
-			}
+			for (; more && entry; entry = entry->next)
+				more = fn(arg, &entry->word);
 		}
 		jd_lock_release(&shard->lock);
 	}

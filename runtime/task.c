@@ -8,75 +8,64 @@
 
 static const struct jd_waker_ops task_waker_ops;
 
-static size_t align_up(size_t n)
-{
-	return (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
-}
-
-static struct jd_future *task_future(struct jd_task *task)
-{
-	return (struct jd_future *)((char *)task + align_up(sizeof(*task)));
-}
-
-static void *task_result(struct jd_task *task)
-{
-	return (char *)task_future(task) + align_up(task->ops->size);
-}
-
-size_t jd_task_size(size_t future_size, size_t result_size)
-{
-	return align_up(sizeof(struct jd_task)) + align_up(future_size) + result_size;
-}
-
 static jd_label task_label(const struct jd_task *task)
 {
 	return atomic_load_explicit(&task->label, memory_order_relaxed);
 }
 
-static void observe(struct jd_task *task, enum jd_event event)
+static jd_status task_status(const struct jd_task *task)
 {
-	struct jd_observer *observer = task->scheduler->observer;
-
-	if (JD_UNLIKELY(observer != NULL))
-		observer->event(observer, event, task);
+	return (jd_status)(int32_t)task->runnable._reserved;
 }
 
 /* --- Ending --------------------------------------------------------------------------------- */
 
-static void task_destroy(struct jd_task *task)
+/* A block that is not this worker's to keep: to the allocator, or into a guest's lane. */
+JD_NOINLINE static void free_elsewhere(struct jd_task *task, unsigned units, struct jd_lane *lane)
 {
 	struct jd_scheduler *scheduler = task->scheduler;
 
-	jd_waker_drop(&task->awaiter);
-	/* Not sooner: that may have been code of the user, which may block. */
-	struct jd_lane *lane = jd_worker_lane(scheduler);
-	unsigned units = task->units;
-
-	if (!units)
-		jd_memory_free(scheduler->allocator, task,
+	if (!units) {
+		jd_memory_free(scheduler->allocator, jd_task_entry(task),
 			       jd_task_size(task->ops->size, task->ops->result_size),
 			       alignof(max_align_t));
-	else if (!lane || !jd_lane_keep(lane, task, units))
-		jd_task_discard(scheduler, task, units);
+	} else {
+		struct jd_lane_guest *guest = jd_lane_guest(scheduler);
+
+		jd_lock_acquire(&guest->lock);
+		jd_lane_keep(&guest->lane, task, units);
+		jd_lock_release(&guest->lock);
+	}
 	if (lane)
 		jd_lane_release(lane);
 	else
 		jd_scheduler_release(scheduler);
 }
 
-void jd_task_discard(struct jd_scheduler *scheduler, void *block, unsigned units)
+/* The memory and the reference on the scheduler go. The awaiter is empty. */
+static inline void task_free(struct jd_task *task, struct jd_lane *lane)
 {
-	struct jd_task *task = block;
+	unsigned units = jd_task_state_units(jd_task_state_peek(&task->state));
 
-	jd_registry_discard(scheduler->registry, &task->entry);
-	jd_memory_free(scheduler->allocator, block, (size_t)units * JD_LANE_UNIT,
-		       alignof(max_align_t));
+	if (JD_UNLIKELY(!lane || !units)) {
+		free_elsewhere(task, units, lane);
+		return;
+	}
+	jd_lane_keep(lane, task, units);
+	jd_lane_release(lane);
+}
+
+static void task_destroy(struct jd_task *task)
+{
+	jd_waker_drop(&task->awaiter);
+	/* Not sooner: that may have been code of the user, which may block. */
+	task_free(task, jd_worker_lane(task->scheduler));
 }
 
 static void drop_result(struct jd_task *task)
 {
-	if (task->status == JD_OK && task->ops->drop_result)
-		task->ops->drop_result(task_result(task));
+	if (task_status(task) == JD_OK && task->ops->drop_result)
+		task->ops->drop_result(jd_task_result(task));
 }
 
 /* Wakes the awaiter, if the slot is ours to empty; see invariant 4 of the state word. */
@@ -104,7 +93,7 @@ static void task_schedule(struct jd_task *task, uint32_t flags)
 
 	jd_status status = JD_ENOTSUP;
 
-	switch ((enum jd_task_kind)task->kind) {
+	switch (jd_task_kind(task)) {
 	case JD_TASK_BACKGROUND:
 		status = task_label(task)
 				 ? jd_schedule_labeled(scheduler, &task->runnable, task_label(task))
@@ -142,17 +131,14 @@ static void task_unref(struct jd_task *task)
 	task_follow(task, jd_task_state_unref(&task->state));
 }
 
-static void task_unregister(struct jd_task *task)
+static inline void task_unregister(struct jd_task *task, struct jd_lane *lane)
 {
-	struct jd_registry *registry = task->scheduler->registry;
-	struct jd_lane *lane = jd_worker_lane(task->scheduler);
-
-	if (!task->units)
-		jd_registry_remove(registry, &task->entry);
-	else if (lane)
-		jd_registry_end(lane->tally, &task->entry);
+	if (JD_UNLIKELY(!jd_task_state_units(jd_task_state_peek(&task->state))))
+		jd_registry_remove(task->scheduler->registry, jd_task_entry(task));
+	else if (JD_LIKELY(lane != NULL))
+		jd_registry_end(lane->tally, &task->word);
 	else
-		jd_registry_end_elsewhere(registry, &task->entry);
+		jd_registry_end_elsewhere(task->scheduler->registry, &task->word);
 }
 
 /* After a task ended where its worker may turn to something else than tasks. */
@@ -167,9 +153,9 @@ static void check_empty(struct jd_scheduler *scheduler)
 /* The future goes, on the thread that holds the runnable. */
 static void end_future(struct jd_task *task)
 {
-	jd_future_drop(task_future(task));
-	observe(task, JD_EVENT_FINISH);
-	task_unregister(task);
+	jd_future_drop(jd_task_future(task));
+	jd_task_observe(task, JD_EVENT_FINISH);
+	task_unregister(task, jd_worker_lane(task->scheduler));
 }
 
 /* Ends a closed task whose runnable, and its reference, are the caller's. */
@@ -187,12 +173,19 @@ static void task_close(struct jd_task *task)
 
 static void task_finish(struct jd_task *task, jd_status status)
 {
-	task->status = status;
-	end_future(task);
+	jd_future_drop(jd_task_future(task));
+	jd_task_observe(task, JD_EVENT_FINISH);
+	task->runnable._reserved = (uint32_t)status;
+	struct jd_lane *lane = jd_worker_lane(task->scheduler);
+
+	task_unregister(task, lane);
 	/* Nobody can ask for the result, nobody waits: there is nothing to publish. */
 	if (jd_task_state_sole(jd_task_state_load(&task->state))) {
-		drop_result(task);
-		task_destroy(task);
+		if (JD_UNLIKELY(task->ops->drop_result != NULL)) {
+			drop_result(task);
+			lane = jd_worker_lane(task->scheduler);
+		}
+		task_free(task, lane);
 		return;
 	}
 	uint64_t s = jd_task_state_complete(&task->state);
@@ -206,7 +199,7 @@ static void task_finish(struct jd_task *task, jd_status status)
 
 static void task_pend(struct jd_task *task)
 {
-	observe(task, JD_EVENT_PARKED);
+	jd_task_observe(task, JD_EVENT_PARKED);
 	uint64_t s = jd_task_state_pend(&task->state);
 
 	if (s & JD_TASK_CLOSED)
@@ -229,14 +222,14 @@ static void task_run(struct jd_runnable *runnable, struct jd_worker *worker)
 		task_close(task);
 		return;
 	}
-	observe(task, JD_EVENT_POLL);
+	jd_task_observe(task, JD_EVENT_POLL);
 
 	/* Borrowed: the reference of the runnable is what its clones are counted from. */
 	struct jd_waker waker = {&task_waker_ops, task};
 	struct jd_context context = {
 		.scheduler = task->scheduler, .waker = &waker, .task = task, .worker = worker};
-	void *result = task->ops->result_size ? task_result(task) : NULL;
-	jd_status status = jd_future_poll(task_future(task), &context, result);
+	void *result = task->ops->result_size ? jd_task_result(task) : NULL;
+	jd_status status = jd_future_poll(jd_task_future(task), &context, result);
 
 	if (status == JD_PENDING)
 		task_pend(task);
@@ -265,7 +258,7 @@ static void task_describe(const struct jd_runnable *runnable, struct jd_runnable
 						     struct jd_task, runnable);
 
 	*info = (struct jd_runnable_info){
-		.id = jd_registry_entry_id(&task->entry),
+		.id = jd_task_word_id(&task->word),
 		.label = task_label(task),
 		.session = task->runnable.session,
 		.site = jd_task_get_site(task),
@@ -283,11 +276,13 @@ void jd_task_prefetch(const struct jd_runnable *runnable)
 {
 	if (runnable->ops != &jd_task_runnable_ops)
 		return;
-	const struct jd_task *task = jd_container_of((struct jd_runnable *)(uintptr_t)runnable,
-						     struct jd_task, runnable);
+	struct jd_task *task = jd_container_of((struct jd_runnable *)(uintptr_t)runnable,
+					       struct jd_task, runnable);
 
-	JD_PREFETCH(task->entry.pprev);
-	JD_PREFETCH(task->entry.next);
+	if (jd_task_state_units(jd_task_state_peek(&task->state)))
+		return;
+	JD_PREFETCH(jd_task_entry(task)->pprev);
+	JD_PREFETCH(jd_task_entry(task)->next);
 }
 
 /* --- The waker ------------------------------------------------------------------------------ */
@@ -304,7 +299,7 @@ static void task_waker_wake_ref(void *data)
 {
 	struct jd_task *task = data;
 
-	observe(task, JD_EVENT_WAKE);
+	jd_task_observe(task, JD_EVENT_WAKE);
 	if (jd_task_state_wake(&task->state) == JD_TASK_SCHEDULE)
 		task_schedule(task, 0); /* the waker keeps task and scheduler alive */
 }
@@ -313,7 +308,7 @@ static void task_waker_drop(void *data)
 {
 	struct jd_task *task = data;
 
-	observe(task, JD_EVENT_WAKER_DROP);
+	jd_task_observe(task, JD_EVENT_WAKER_DROP);
 	task_unref(task);
 }
 
@@ -352,23 +347,17 @@ static void register_awaiter(struct jd_task *task, const struct jd_waker *waker)
 	jd_waker_drop(&old);
 }
 
-/* Whether the future still exists although the task was closed; see invariant 2. */
-static bool is_closing(uint64_t s)
-{
-	return s & (JD_TASK_SCHEDULED | JD_TASK_RUNNING);
-}
-
 jd_status jd_task_poll(struct jd_task *task, struct jd_context *context, void *result)
 {
 	if (!task || !context)
 		return JD_EINVAL;
-	if (task->taken)
-		return JD_ECONSUMED;
 	for (bool registered = false;; registered = true) {
 		uint64_t s = jd_task_state_load(&task->state);
 
+		if (s & JD_TASK_TAKEN)
+			return JD_ECONSUMED;
 		if (s & JD_TASK_CLOSED) {
-			if (!is_closing(s))
+			if (!jd_task_state_closing(s))
 				return JD_ECANCELED;
 		} else if (jd_task_state_take(&task->state)) {
 			break;
@@ -377,11 +366,10 @@ jd_status jd_task_poll(struct jd_task *task, struct jd_context *context, void *r
 			return JD_PENDING;
 		register_awaiter(task, context->waker);
 	}
-	task->taken = true;
-	if (task->status != JD_OK)
-		return task->status;
+	if (task_status(task) != JD_OK)
+		return task_status(task);
 	if (result)
-		memcpy(result, task_result(task), task->ops->result_size);
+		memcpy(result, jd_task_result(task), task->ops->result_size);
 	else
 		drop_result(task);
 	return JD_OK;
@@ -422,251 +410,15 @@ void jd_task_drop(struct jd_task *task)
 	jd_task_detach(task);
 }
 
-/* --- Making --------------------------------------------------------------------------------- */
-
-static bool options_valid(const struct jd_task_options *options)
-{
-	switch (options->kind) {
-	case JD_TASK_BACKGROUND:
-	case JD_TASK_BLOCKING:
-		return true;
-	case JD_TASK_FOREGROUND:
-		return options->session != 0;
-	}
-	return false;
-}
-
-static bool spawn_valid(struct jd_scheduler *scheduler, const struct jd_future *future,
-			const struct jd_task_options *options)
-{
-	return scheduler && future && future->ops && future->ops->poll && options &&
-	       future->ops->size >= sizeof(*future) && options_valid(options);
-}
-
-/* The memory of a task, a reference on the scheduler, and what lasts as long as the memory. */
-static struct jd_task *block_alloc(struct jd_scheduler *scheduler, size_t size,
-				   enum jd_task_kind kind)
-{
-	struct jd_lane *lane = jd_worker_lane(scheduler);
-	/* Of other kinds tasks are few, and end elsewhere. */
-	unsigned units = lane && kind == JD_TASK_BACKGROUND ? jd_lane_units(size) : 0;
-	struct jd_task *task = units ? jd_lane_take(lane, units) : NULL;
-
-	if (!task) {
-		task = jd_memory_alloc(scheduler->allocator,
-				       units ? (size_t)units * JD_LANE_UNIT : size,
-				       alignof(max_align_t));
-		if (!task)
-			return NULL;
-		atomic_init(&task->entry.word, 0);
-		task->units = (uint8_t)units;
-	}
-	if (lane)
-		jd_lane_retain(lane);
-	else
-		jd_scheduler_retain(scheduler);
-	task->scheduler = scheduler;
-	return task;
-}
-
-/* All but the future and its ops. NULL: no memory. */
-static struct jd_task *task_alloc(struct jd_scheduler *scheduler, size_t size, size_t result_size,
-				  const struct jd_task_options *options, uint64_t state)
-{
-	if (size > SIZE_MAX / 4 || result_size > SIZE_MAX / 4)
-		return NULL;
-	struct jd_task *task =
-		block_alloc(scheduler, jd_task_size(size, result_size), options->kind);
-
-	if (!task)
-		return NULL;
-	/* Others may look at label, site and state: see each_entry. */
-	task->runnable = (struct jd_runnable)JD_RUNNABLE_INIT(&jd_task_runnable_ops);
-	task->runnable.session = options->kind == JD_TASK_FOREGROUND ? options->session : 0;
-	atomic_store_explicit(&task->state, state, memory_order_relaxed);
-	task->awaiter = (struct jd_waker){0};
-	/* order: (TK1) release - after the end of the block's last task; pairs with (TK2). */
-	atomic_store_explicit(&task->label, options->label, memory_order_release);
-	/* order: (TK3) release - as (TK1); pairs with (TK4). */
-	atomic_store_explicit(&task->site, options->site, memory_order_release);
-	task->status = JD_OK;
-	task->kind = (uint8_t)options->kind;
-	task->taken = false;
-	return task;
-}
-
-/* It is complete. */
-static void task_begin(struct jd_task *task)
-{
-	struct jd_registry *registry = task->scheduler->registry;
-
-	if (task->units)
-		jd_registry_begin(registry, jd_worker_lane(task->scheduler)->tally, &task->entry);
-	else
-		jd_registry_insert(registry, &task->entry);
-	observe(task, JD_EVENT_SPAWN);
-}
-
-static jd_status task_make(struct jd_scheduler *scheduler, struct jd_future *future,
-			   const struct jd_task_options *options, uint64_t state,
-			   struct jd_task **out)
-{
-	if (!spawn_valid(scheduler, future, options))
-		return JD_EINVAL;
-	const struct jd_future_ops *ops = future->ops;
-	struct jd_task *task = task_alloc(scheduler, ops->size, ops->result_size, options, state);
-
-	if (!task)
-		return JD_ENOMEM;
-	task->ops = ops;
-	memcpy(task_future(task), future, ops->size);
-	task_begin(task);
-	*out = task;
-	return JD_OK;
-}
-
-jd_status jd_task_new(struct jd_scheduler *scheduler, struct jd_future *future,
-		      const struct jd_task_options *options, struct jd_runnable **runnable,
-		      struct jd_task **out)
-{
-	if (!runnable || !out)
-		return JD_EINVAL;
-	jd_status status = task_make(scheduler, future, options, JD_TASK_STATE_NEW, out);
-
-	if (status == JD_OK)
-		*runnable = &(*out)->runnable;
-	return status;
-}
-
-struct jd_task_wrapper *jd_task_get_wrapper(struct jd_task *task)
-{
-	return jd_container_of(task_future(task), struct jd_task_wrapper, base);
-}
-
-struct jd_future *jd_task_wrapped(struct jd_task_wrapper *wrapper, size_t size)
-{
-	return (struct jd_future *)((char *)wrapper + align_up(size));
-}
-
-jd_status jd_task_new_around(struct jd_scheduler *scheduler, const struct jd_task_wrapper *wrapper,
-			     size_t size, struct jd_future *future,
-			     const struct jd_task_options *options, bool handle,
-			     struct jd_task **out)
-{
-	if (!spawn_valid(scheduler, future, options))
-		return JD_EINVAL;
-	const struct jd_future_ops *ops = future->ops;
-	uint64_t state = handle ? JD_TASK_STATE_NEW : JD_TASK_STATE_DETACHED;
-
-	if (ops->size > SIZE_MAX / 4)
-		return JD_ENOMEM;
-	struct jd_task *task = task_alloc(scheduler, align_up(size) + ops->size, ops->result_size,
-					  options, state | JD_TASK_SHARED);
-
-	if (!task)
-		return JD_ENOMEM;
-	struct jd_task_wrapper *w = jd_task_get_wrapper(task);
-
-	memcpy(w, wrapper, size);
-	memcpy(jd_task_wrapped(w, size), future, ops->size);
-	w->ops.drop_result = ops->drop_result;
-	w->ops.size = align_up(size) + ops->size;
-	w->ops.result_size = ops->result_size;
-	w->base.ops = &w->ops;
-	task->ops = &w->ops;
-	task_begin(task);
-	*out = task;
-	return JD_OK;
-}
-
 /* For a runnable that no scheduler took: the future stays the caller's. */
 void jd_task_abandon(struct jd_task *task, bool handle)
 {
-	observe(task, JD_EVENT_FINISH);
-	task_unregister(task);
+	jd_task_observe(task, JD_EVENT_FINISH);
+	task_unregister(task, jd_worker_lane(task->scheduler));
 	check_empty(task->scheduler);
 	jd_task_state_set(&task->state, JD_TASK_CLOSED);
 	jd_task_state_clear(&task->state, JD_TASK_SCHEDULED);
 	if (handle)
 		jd_task_detach(task);
 	task_unref(task);
-}
-
-jd_status jd_task_first_schedule(struct jd_task *task)
-{
-	switch ((enum jd_task_kind)task->kind) {
-	case JD_TASK_FOREGROUND:
-		return jd_schedule_foreground(task->scheduler, &task->runnable,
-					      task->runnable.session);
-	case JD_TASK_BLOCKING:
-		return jd_schedule_blocking(task->scheduler, &task->runnable);
-	case JD_TASK_BACKGROUND:
-		break;
-	}
-	return task_label(task)
-		       ? jd_schedule_labeled(task->scheduler, &task->runnable, task_label(task))
-		       : jd_schedule(task->scheduler, &task->runnable);
-}
-
-jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future,
-			const struct jd_task_options *options, struct jd_task **out)
-{
-	struct jd_task *task;
-	jd_status status = task_make(scheduler, future, options,
-				     out ? JD_TASK_STATE_NEW : JD_TASK_STATE_DETACHED, &task);
-
-	if (status != JD_OK)
-		return status;
-	/* Without a handle the task may be gone as soon as it is queued. */
-	status = jd_task_first_schedule(task);
-	if (status != JD_OK)
-		jd_task_abandon(task, out != NULL);
-	else if (out)
-		*out = task;
-	return status;
-}
-
-/* --- Looking -------------------------------------------------------------------------------- */
-
-bool jd_task_is_finished(const struct jd_task *task)
-{
-	return !jd_task_state_open(jd_task_state_load(&task->state));
-}
-
-jd_task_id jd_task_get_id(const struct jd_task *task)
-{
-	return jd_registry_entry_id(&task->entry);
-}
-
-jd_label jd_task_get_label(const struct jd_task *task)
-{
-	return task_label(task);
-}
-
-jd_session_id jd_task_get_session(const struct jd_task *task)
-{
-	return task->runnable.session;
-}
-
-const char *jd_task_get_site(const struct jd_task *task)
-{
-	return atomic_load_explicit(&task->site, memory_order_relaxed);
-}
-
-struct jd_scheduler *jd_task_get_scheduler(const struct jd_task *task)
-{
-	return task->scheduler;
-}
-
-const char *jd_task_get_state(const struct jd_task *task)
-{
-	uint64_t s = jd_task_state_load(&task->state);
-
-	if (s & JD_TASK_COMPLETED)
-		return "done";
-	if (s & JD_TASK_CLOSED)
-		return is_closing(s) ? "closing" : "done";
-	if (s & JD_TASK_RUNNING)
-		return "running";
-	return s & JD_TASK_SCHEDULED ? "scheduled" : "waiting";
 }

@@ -9,23 +9,75 @@
 #include "runtime/task_state.h"
 
 /*
- * One block: this header, then the future's state, then its result, each aligned for anything.
- * Access: I immutable after new; S by the rules of the state word; H the owner of the handle.
+ * One block: this header, then the future's state, then its result, each aligned for anything that
+ * has its size. In front of it, unless the block is from a slab, the entry of the registry, of
+ * which the first word here is the last. A block from a slab may be looked at while its next task
+ * begins: what others look at is atomic. Its awaiter and session are empty between two tasks.
+ * The status lies where queues mark a runnable, because it comes when there is none any more.
+ * Access: I immutable after new; S by the rules of the state word.
  */
 struct jd_task {
-	struct jd_runnable runnable;     /* S: whoever holds the runnable; first */
+	struct jd_task_word word;        /* the registry's */
+	struct jd_runnable runnable;     /* S: whoever holds the runnable; _reserved: as result */
 	jd_task_state state;             /* A */
 	struct jd_scheduler *scheduler;  /* I: one reference */
 	const struct jd_future_ops *ops; /* I: of the future; valid after the future is gone */
 	struct jd_waker awaiter;         /* S: invariant 4 */
-	struct jd_registry_entry entry;  /* the registry's */
-	JD_ATOMIC(jd_label) label;       /* I: atomic for those who look into a kept entry */
-	JD_ATOMIC(const char *) site;    /* I: as label */
-	int32_t status;                  /* S: as the result */
-	uint8_t kind;                    /* I: enum jd_task_kind */
-	uint8_t units; /* I: of a block that lanes keep, for good; 0: exact size */
-	bool taken;    /* H: the result was handed out */
+	JD_ATOMIC(jd_label) label;       /* I */
+	JD_ATOMIC(const char *) site;    /* I */
 };
+
+static inline size_t jd_task_align(size_t n)
+{
+	return (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+}
+
+static inline struct jd_future *jd_task_future(struct jd_task *task)
+{
+	return (struct jd_future *)((char *)task + jd_task_align(sizeof(*task)));
+}
+
+/* Where the result lies behind the future: a size is a multiple of what has to be aligned. */
+static inline size_t jd_task_result_offset(size_t future_size, size_t result_size)
+{
+	size_t align = result_size & (0 - result_size);
+
+	if (align > alignof(max_align_t))
+		align = alignof(max_align_t);
+	return align ? (future_size + align - 1) & ~(align - 1) : future_size;
+}
+
+static inline void *jd_task_result(struct jd_task *task)
+{
+	return (char *)jd_task_future(task) +
+	       jd_task_result_offset(task->ops->size, task->ops->result_size);
+}
+
+/* The bytes from the header to the end of the result. */
+static inline size_t jd_task_block_size(size_t future_size, size_t result_size)
+{
+	return jd_task_align(sizeof(struct jd_task)) +
+	       jd_task_result_offset(future_size, result_size) + result_size;
+}
+
+static inline enum jd_task_kind jd_task_kind(const struct jd_task *task)
+{
+	return (enum jd_task_kind)jd_task_state_kind(jd_task_state_peek(&task->state));
+}
+
+static inline void jd_task_observe(struct jd_task *task, enum jd_event event)
+{
+	struct jd_observer *observer = task->scheduler->observer;
+
+	if (JD_UNLIKELY(observer != NULL))
+		observer->event(observer, event, task);
+}
+
+/* The entry of a task whose block is not from a slab. */
+static inline struct jd_registry_entry *jd_task_entry(struct jd_task *task)
+{
+	return jd_container_of(&task->word, struct jd_registry_entry, word);
+}
 
 /*
  * What a future may be wrapped in without an allocation of its own: the wrapper's state lies in
@@ -69,12 +121,11 @@ extern const struct jd_runnable_ops jd_task_runnable_ops;
 static inline bool jd_task_belongs(const struct jd_runnable *runnable,
 				   const struct jd_scheduler *scheduler)
 {
-	const struct jd_task *task = (const struct jd_task *)(const void *)runnable;
+	const struct jd_task *task =
+		(const struct jd_task *)(const void *)((const char *)runnable -
+						       offsetof(struct jd_task, runnable));
 
 	return runnable->ops == &jd_task_runnable_ops && task->scheduler == scheduler;
 }
-
-/* Returns a block of units, kept by a lane, to the allocator. */
-void jd_task_discard(struct jd_scheduler *scheduler, void *block, unsigned units);
 
 #endif

@@ -1,19 +1,66 @@
-/* task_list.c - all tasks of a scheduler: listed, and cancelled at its end. */
+/* task_list.c - looking at tasks: one; all of a scheduler, listed or cancelled at its end. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/runnable.h"
 #include "runtime/task.h"
+
+/* --- One task --------------------------------------------------------------------------------- */
+
+bool jd_task_is_finished(const struct jd_task *task)
+{
+	return !jd_task_state_open(jd_task_state_load(&task->state));
+}
+
+jd_task_id jd_task_get_id(const struct jd_task *task)
+{
+	return jd_task_word_id(&task->word);
+}
+
+jd_label jd_task_get_label(const struct jd_task *task)
+{
+	return atomic_load_explicit(&task->label, memory_order_relaxed);
+}
+
+jd_session_id jd_task_get_session(const struct jd_task *task)
+{
+	return task->runnable.session;
+}
+
+const char *jd_task_get_site(const struct jd_task *task)
+{
+	return atomic_load_explicit(&task->site, memory_order_relaxed);
+}
+
+struct jd_scheduler *jd_task_get_scheduler(const struct jd_task *task)
+{
+	return task->scheduler;
+}
+
+const char *jd_task_get_state(const struct jd_task *task)
+{
+	uint64_t s = jd_task_state_load(&task->state);
+
+	if (s & JD_TASK_COMPLETED)
+		return "done";
+	if (s & JD_TASK_CLOSED)
+		return jd_task_state_closing(s) ? "closing" : "done";
+	if (s & JD_TASK_RUNNING)
+		return "running";
+	return s & JD_TASK_SCHEDULED ? "scheduled" : "waiting";
+}
+
+/* --- All of them ------------------------------------------------------------------------------ */
 
 struct each_arg {
 	bool (*fn)(void *arg, const struct jd_runnable_info *info);
 	void *arg;
 };
 
-static bool each_entry(void *arg, struct jd_registry_entry *entry)
+static bool each_entry(void *arg, struct jd_task_word *entry)
 {
 	struct each_arg *each = arg;
-	struct jd_task *task = jd_container_of(entry, struct jd_task, entry);
+	struct jd_task *task = jd_container_of(entry, struct jd_task, word);
 	/* order: (R9) acquire - the fields of this task; pairs with (R8). */
-	uint64_t word = atomic_load_explicit(&entry->word, memory_order_acquire);
+	uint64_t word = atomic_load_explicit(&entry->bits, memory_order_acquire);
 	struct jd_runnable_info info = {
 		.id = word / 2,
 		/* order: (TK2) acquire - a later one tells that word has changed; pairs with (TK1).
@@ -25,9 +72,9 @@ static bool each_entry(void *arg, struct jd_registry_entry *entry)
 	};
 
 	/* A block that may be recycled meanwhile holds background tasks only. */
-	if (!task->units)
+	if (!jd_task_state_units(jd_task_state_peek(&task->state)))
 		info.session = task->runnable.session;
-	if (atomic_load_explicit(&entry->word, memory_order_relaxed) != word || word % 2 == 0)
+	if (atomic_load_explicit(&entry->bits, memory_order_relaxed) != word || word % 2 == 0)
 		return true; /* it ended, or never was while we looked */
 	return each->fn(each->arg, &info);
 }
@@ -41,10 +88,10 @@ void jd_scheduler_each_task(struct jd_scheduler *self,
 }
 
 /* Closes a waiting task and collects its runnable; the others come by themselves. */
-static bool collect_entry(void *arg, struct jd_registry_entry *entry)
+static bool collect_entry(void *arg, struct jd_task_word *entry)
 {
 	struct jd_runnable **list = arg;
-	struct jd_task *task = jd_container_of(entry, struct jd_task, entry);
+	struct jd_task *task = jd_container_of(entry, struct jd_task, word);
 	bool was_open;
 
 	if (jd_task_state_cancel(&task->state, &was_open) == JD_TASK_SCHEDULE) {

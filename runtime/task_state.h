@@ -15,7 +15,10 @@
  *             AWAITER    the awaiter slot holds a waker
  *             REGISTERING the owner of the handle is writing the awaiter slot
  *             NOTIFYING  somebody is emptying the awaiter slot
+ *             TAKEN      the owner of the handle has taken the result; with CLOSED
  *             SHARED     others may cancel the task while it has its future; never changes
+ *             KIND       two bits: enum jd_task_kind; never change
+ *             UNITS      four bits: the size of its block; 0: not from a slab; never change
  * the rest    the reference count, in units of JD_TASK_REF: the runnable and every waker
  *
  * Who may touch what (the invariants; F is the future, R the result, A the awaiter slot)
@@ -54,7 +57,10 @@ enum {
 	JD_TASK_REGISTERING = 1u << 6,
 	JD_TASK_NOTIFYING = 1u << 7,
 	JD_TASK_SHARED = 1u << 8,
-	JD_TASK_REF = 1u << 9,
+	JD_TASK_TAKEN = 1u << 9,
+	JD_TASK_KIND_SHIFT = 10,
+	JD_TASK_UNITS_SHIFT = 12,
+	JD_TASK_REF = 1u << 16,
 };
 
 /* More references than this are a leak about to wrap around: the caller aborts. */
@@ -71,10 +77,38 @@ static inline uint64_t jd_task_state_refs(uint64_t s)
 	return s / JD_TASK_REF;
 }
 
+/* What never changes, to be added to a new state; and how it is read, from any. */
+static inline uint64_t jd_task_state_facts(unsigned kind, unsigned units)
+{
+	return (uint64_t)kind << JD_TASK_KIND_SHIFT | (uint64_t)units << JD_TASK_UNITS_SHIFT;
+}
+
+static inline unsigned jd_task_state_kind(uint64_t s)
+{
+	return (unsigned)(s >> JD_TASK_KIND_SHIFT) & 3;
+}
+
+static inline unsigned jd_task_state_units(uint64_t s)
+{
+	return (unsigned)(s >> JD_TASK_UNITS_SHIFT) & 15;
+}
+
+/* As (T1), for who needs only what never changes, or what he himself did. */
+static inline uint64_t jd_task_state_peek(const jd_task_state *state)
+{
+	return atomic_load_explicit(state, memory_order_relaxed);
+}
+
 /* Neither finished nor cancelled. */
 static inline bool jd_task_state_open(uint64_t s)
 {
 	return !(s & (JD_TASK_COMPLETED | JD_TASK_CLOSED));
+}
+
+/* Whether the future still exists although the task was closed; see invariant 2. */
+static inline bool jd_task_state_closing(uint64_t s)
+{
+	return s & (JD_TASK_SCHEDULED | JD_TASK_RUNNING);
 }
 
 static inline uint64_t jd_task_state_load(const jd_task_state *state)
@@ -293,7 +327,7 @@ static inline bool jd_task_state_take(jd_task_state *state)
 	do {
 		if ((s & (JD_TASK_COMPLETED | JD_TASK_CLOSED)) != JD_TASK_COMPLETED)
 			return false;
-	} while (!jd_task_state_cas(state, &s, s | JD_TASK_CLOSED));
+	} while (!jd_task_state_cas(state, &s, s | JD_TASK_CLOSED | JD_TASK_TAKEN));
 	return true;
 }
 

@@ -42,13 +42,25 @@
 /* Larger blocks are not kept: 512 bytes. */
 #define JD_LANE_UNITS_MAX 8
 
-/* Bytes of free blocks that a worker keeps of each size: some thousand tasks. */
-#define JD_LANE_BYTES (256 * 1024)
+/* Bytes of free blocks of each size that workers leave for each other: some thousand tasks. */
+#define JD_DEPOT_BYTES (256 * 1024)
 
-/* Bits of a task id that count the uses of a recycled block; then it gets a new number, which takes
- * a lock. What is left for numbers lasts for a century. */
-#define JD_REGISTRY_USE_BITS 8
-#define JD_REGISTRY_USES ((UINT64_C(1) << JD_REGISTRY_USE_BITS) - 1)
+/* Magazines of one size at most. Few in model tests. */
+#ifndef JD_DEPOT_SLOTS
+#define JD_DEPOT_SLOTS 32
+#endif
+
+/* Free blocks that workers hand to each other at once. */
+#define JD_MAGAZINE 64
+
+/* Bytes of a slab. jemalloc's largest class of small sizes: from 16 KiB on it adds a page. */
+#define JD_SLAB_BYTES (14 * 1024)
+
+/* Slabs there is room for at first; doubles when there are as many. */
+#define JD_SLAB_PLACES 64
+
+/* Stocks of threads that drive no worker, each under a lock: so many spawn without meeting. */
+#define JD_LANE_GUESTS 8
 
 /* How long a thread without a job stays, ns: longer than the pauses of bursty blocking work. */
 #define JD_POOL_KEEP_ALIVE_NS (10 * JD_SEC)
@@ -102,15 +114,10 @@
 /* From this slack on, log2 ns: 66 us, a sleep's delay may begin when its task's poll has ended. */
 #define JD_TIMER_PATIENT_BITS 16
 
-/* Armings by the owner between two visits to its wheel, a power of two; 8 bytes each. Few in model
- * tests, like the next two. */
+/* Armings and cancels by the owner between two visits to its wheel, a power of two; 8 bytes each.
+ * Few in model tests, like the next. */
 #ifndef JD_TIMER_RING
 #define JD_TIMER_RING 256
-#endif
-
-/* Timers that were cancelled and are in the wheel still; their cells stay in the nearest cache. */
-#ifndef JD_TIMER_DEAD
-#define JD_TIMER_DEAD 128
 #endif
 
 /* Cells of the first chunk of a pool of timers, a power of two. */

@@ -111,15 +111,23 @@ static inline struct jd_worker *jd_workers_self(const struct jd_workers *all)
 }
 
 /*
- * The lane of the worker that the calling thread drives, if it is one of this scheduler. Valid
- * until the thread calls something that may block, because that can hand the worker on.
+ * The worker that the calling thread drives, if it is one of this scheduler. Valid until the thread
+ * calls something that may block, because that can hand the worker on.
  */
-static inline struct jd_lane *jd_worker_lane(const struct jd_scheduler *scheduler)
+static inline struct jd_worker *jd_worker_here(const struct jd_scheduler *scheduler)
 {
 	const struct jd_pool_thread *self = jd_pool_self;
 	struct jd_worker *w = self ? self->worker : NULL;
 
-	return w && w->lane.scheduler == scheduler ? &w->lane : NULL;
+	return w && w->lane.scheduler == scheduler ? w : NULL;
+}
+
+/* Its lane, likewise. */
+static inline struct jd_lane *jd_worker_lane(const struct jd_scheduler *scheduler)
+{
+	struct jd_worker *w = jd_worker_here(scheduler);
+
+	return w ? &w->lane : NULL;
 }
 
 /* Queues the runnable and sees that somebody runs it. JD_ECLOSED after jd_workers_close. */

@@ -10,7 +10,7 @@
 JD_BEGIN_DECLS
 
 /*
- * A task is one allocation: header, state word, future and result. It appears in three roles.
+ * A task is one block of memory: header, state word, future and result. It appears in three roles.
  *
  * The runnable exists exactly while the task is scheduled and is not running; running it polls the
  * future once, cancelling it ends the task. Wakers exist while somebody may still wake it; a wake
@@ -113,7 +113,10 @@ JD_API struct jd_scheduler *jd_task_get_scheduler(const struct jd_task *task);
 /* "scheduled", "running", "waiting", "closing", "done"; a moment old. */
 JD_API const char *jd_task_get_state(const struct jd_task *task);
 
-/* The bytes of one task whose future and result have these sizes; for planning memory. */
+/*
+ * The bytes of one task whose future and result have these sizes, for planning memory: what the
+ * allocator is asked for, or, where tasks come from slabs, up to 64 more or 16 less.
+ */
 JD_API size_t jd_task_size(size_t future_size, size_t result_size);
 
 /*

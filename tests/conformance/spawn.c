@@ -223,44 +223,50 @@ static void from_eight_threads(struct conf *c)
 
 /* --- Without memory -------------------------------------------------------------------------- */
 
-/* How often it fails before it succeeds. */
-static unsigned spawn_with_failures(struct conf *c)
+/* How often it fails before it succeeds; others are there that wait. */
+static unsigned spawn_with_failures(struct conf *c, struct conf_node *node, unsigned others,
+				    struct jd_task **task)
 {
-	struct conf_node *node = conf_node_new(c);
 	struct conf_future future = conf_node_future(node);
-	struct jd_task *task = NULL;
 	unsigned failures = 0;
 
-	conf_node_set(node);
+	*task = NULL;
 	for (uint64_t nth = 1;; nth++) {
 		uint64_t live = count_allocator_live(&c->memory);
 
 		count_allocator_fail(&c->memory, nth, nth);
-		jd_status status = jd_spawn(c->scheduler, &future.base, &task);
+		jd_status status = jd_spawn(c->scheduler, &future.base, task);
 
 		count_allocator_fail(&c->memory, 0, 0);
 		if (status == JD_OK)
-			break;
+			return failures;
 		CHECK_STATUS(c, status, JD_ENOMEM);
-		CHECK(c, !task);
+		CHECK(c, !*task);
 		CHECK_EQUAL(c, count_allocator_live(&c->memory), live);
 		CHECK_EQUAL(c, conf_get(&node->polls) + conf_get(&node->drops), 0);
-		CHECK_EQUAL(c, jd_scheduler_task_count(c->scheduler), 0);
+		CHECK_EQUAL(c, jd_scheduler_task_count(c->scheduler), others);
 		failures++;
 	}
-	JOIN(node, task, JD_OK);
-	CHECK_ENDED(node, 1);
-	return failures;
 }
 
+/*
+ * A worker that is just starting may take the failure that was meant for the spawn; and memory may
+ * be got for many tasks at once. So until one failed, with none of them at its end.
+ */
 static void without_memory(struct conf *c)
 {
-	unsigned failures = 0;
+	struct conf_node *nodes = conf_nodes(c, 300);
+	struct jd_task *tasks[300];
+	unsigned failures = 0, n = 0;
 
-	/* A worker that is just starting may take the failure that was meant for the spawn. */
-	for (unsigned tries = 0; !failures && tries < 100; tries++)
-		failures = spawn_with_failures(c);
+	for (; !failures && n < 300; n++)
+		failures = spawn_with_failures(c, &nodes[n], n, &tasks[n]);
 	CHECK(c, failures > 0);
+	for (unsigned i = 0; i < n; i++) {
+		conf_node_set(&nodes[i]);
+		JOIN(&nodes[i], tasks[i], JD_OK);
+		CHECK_ENDED(&nodes[i], 1);
+	}
 }
 
 /* What is there goes on, although nothing more can be had. */

@@ -21,7 +21,7 @@
  */
 static struct {
 	struct jd_registry *registry;
-	struct jd_registry_entry parent, child;
+	struct jd_task_word parent, child;
 	_Atomic(uint32_t) handed; /* the child, to worker 1 */
 	uint32_t data[2];         /* plain: what the tasks did */
 } s;
@@ -53,13 +53,14 @@ static void set_up(void)
 	MODEL_CHECK(jd_registry_new(model_allocator(), &s.registry) == JD_OK);
 	/* The product relies on zeroed memory for its atomics. */
 	model_defined(s.registry, sizeof(*s.registry));
-	MODEL_CHECK(jd_registry_add_tallies(s.registry, 2) == JD_OK);
+	MODEL_CHECK(jd_registry_keep(s.registry, 2, sizeof(struct jd_slab_block)) == JD_OK);
+	model_defined(s.registry->slabs, sizeof(*s.registry->slabs));
 	model_defined(s.registry->tallies, 2 * sizeof(*s.registry->tallies));
 	model_defined(&s, sizeof(s));
-	/* As if they had a number, and were in a shard, where nobody looks here. */
-	atomic_init(&s.parent.word, UINT64_C(2) << JD_REGISTRY_USE_BITS);
-	atomic_init(&s.child.word, UINT64_C(4) << JD_REGISTRY_USE_BITS);
-	jd_registry_begin(s.registry, &s.registry->tallies[0], &s.parent);
+	/* As if they were in a slab, where nobody looks here. */
+	atomic_init(&s.parent.bits, 2);
+	atomic_init(&s.child.bits, 2 + (1 << JD_SLAB_SLOT_SHIFT));
+	jd_registry_begin(&s.registry->tallies[0], &s.parent);
 }
 
 static void work(unsigned i)
@@ -72,7 +73,7 @@ static void worker_0(void)
 {
 	struct jd_registry_tally *tally = &s.registry->tallies[0];
 
-	jd_registry_begin(s.registry, tally, &s.child);
+	jd_registry_begin(tally, &s.child);
 	atomic_store_explicit(&s.handed, 1, REL);
 	work(0);
 	jd_registry_end(tally, &s.parent);

@@ -15,7 +15,7 @@
 #include "tests/model/model_test.h"
 
 /*
- * runtime/task.c as it is, on a scheduler that is one injector and one worker. The future is
+ * runtime/task*.c as they are, on a scheduler that is one injector and one worker. The future is
  * ready when `events` events have happened; each waker thread makes one happen and then wakes.
  */
 enum {
@@ -33,6 +33,7 @@ _Thread_local struct jd_pool_thread *jd_pool_self;
 static struct {
 	struct jd_injector queue;
 	struct jd_scheduler scheduler;
+	struct jd_registry registry; /* of which only is looked at that nothing is kept */
 	int scheduler_refs;
 
 	struct jd_task *task;
@@ -110,39 +111,6 @@ void jd_registry_remove(struct jd_registry *registry, struct jd_registry_entry *
 	s.registered--;
 }
 
-static void no_lane(void)
-{
-	model_fail("only what has a lane keeps entries");
-}
-
-void jd_registry_renumber(struct jd_registry *registry, struct jd_registry_entry *entry)
-{
-	(void)registry;
-	(void)entry;
-	no_lane();
-}
-
-void jd_registry_discard(struct jd_registry *registry, struct jd_registry_entry *entry)
-{
-	(void)registry;
-	(void)entry;
-	no_lane();
-}
-
-void jd_registry_end_elsewhere(struct jd_registry *registry, struct jd_registry_entry *entry)
-{
-	(void)registry;
-	(void)entry;
-	no_lane();
-}
-
-void jd_registry_check(struct jd_registry *registry, struct jd_registry_tally *tally)
-{
-	(void)registry;
-	(void)tally;
-	no_lane();
-}
-
 void jd_registry_orphan(struct jd_registry *registry, struct jd_runnable *runnable)
 {
 	(void)registry;
@@ -152,7 +120,7 @@ void jd_registry_orphan(struct jd_registry *registry, struct jd_runnable *runnab
 
 /* For the end of a scheduler, which is not looked at here. */
 void jd_registry_each(struct jd_registry *registry,
-		      bool (*fn)(void *arg, struct jd_registry_entry *entry), void *arg)
+		      bool (*fn)(void *arg, struct jd_task_word *word), void *arg)
 {
 	(void)registry;
 	(void)fn;
@@ -235,6 +203,7 @@ static void clear(unsigned n_wakers, unsigned events)
 	jd_injector_init(&s.queue);
 	s.scheduler.ops = &scheduler_ops;
 	s.scheduler.allocator = model_allocator();
+	s.scheduler.registry = &s.registry;
 	s.scheduler_refs = 1;
 	s.n_wakers = n_wakers;
 	s.events = events;

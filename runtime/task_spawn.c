@@ -1,0 +1,291 @@
+/* task_spawn.c - how a task is made and scheduled for the first time. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/memory.h"
+#include "runtime/task.h"
+#include "runtime/worker.h"
+
+/* What goes into a task: a future, perhaps in a wrapper. */
+struct content {
+	const struct jd_future_ops *ops;       /* of the future */
+	const struct jd_future *future;        /* its state */
+	const struct jd_task_wrapper *wrapper; /* NULL: none */
+	size_t wrapper_size;
+	size_t size; /* of both */
+};
+
+size_t jd_task_size(size_t future_size, size_t result_size)
+{
+	return offsetof(struct jd_registry_entry, word) +
+	       jd_task_block_size(future_size, result_size);
+}
+
+static bool options_valid(const struct jd_task_options *options)
+{
+	switch (options->kind) {
+	case JD_TASK_BACKGROUND:
+	case JD_TASK_BLOCKING:
+		return true;
+	case JD_TASK_FOREGROUND:
+		return options->session != 0;
+	}
+	return false;
+}
+
+static inline bool spawn_valid(struct jd_scheduler *scheduler, const struct jd_future *future,
+			       const struct jd_task_options *options)
+{
+	return scheduler && future && future->ops && future->ops->poll && options &&
+	       future->ops->size >= sizeof(*future) &&
+	       (options->kind == JD_TASK_BACKGROUND || options_valid(options));
+}
+
+/* --- Its memory ------------------------------------------------------------------------------- */
+
+/*
+ * By words as far as that goes: the state has just been written by words, and a wider load would
+ * have to wait for these stores.
+ */
+static inline void copy_state(void *to, const void *from, size_t size)
+{
+	unsigned char *t = to;
+	const unsigned char *f = from;
+
+	if (JD_UNLIKELY(size % 8 != 0 || size > 64)) {
+		memcpy(t, f, size);
+		return;
+	}
+	switch (size / 8) {
+	case 8:
+		memcpy(t + 56, f + 56, 8);
+		/* fall through */
+	case 7:
+		memcpy(t + 48, f + 48, 8);
+		/* fall through */
+	case 6:
+		memcpy(t + 40, f + 40, 8);
+		/* fall through */
+	case 5:
+		memcpy(t + 32, f + 32, 8);
+		/* fall through */
+	case 4:
+		memcpy(t + 24, f + 24, 8);
+		/* fall through */
+	case 3:
+		memcpy(t + 16, f + 16, 8);
+		/* fall through */
+	case 2:
+		memcpy(t + 8, f + 8, 8);
+		/* fall through */
+	default:
+		memcpy(t, f, 8);
+	}
+}
+
+static void write_wrapped(struct jd_task *task, const struct content *content)
+{
+	struct jd_task_wrapper *w = jd_task_get_wrapper(task);
+
+	memcpy(w, content->wrapper, content->wrapper_size);
+	memcpy(jd_task_wrapped(w, content->wrapper_size), content->future, content->ops->size);
+	w->ops.drop_result = content->ops->drop_result;
+	w->ops.size = content->size;
+	w->ops.result_size = content->ops->result_size;
+	w->base.ops = &w->ops;
+	task->ops = &w->ops;
+}
+
+/* All that is new about a task in a block. Others may look at label, site and state: each_entry. */
+static inline void write_task(struct jd_task *task, struct jd_scheduler *scheduler,
+			      const struct content *content, const struct jd_task_options *options,
+			      uint64_t state)
+{
+	task->runnable.ops = &jd_task_runnable_ops;
+	task->runnable.flags = 0;
+	task->runnable._reserved = 0;
+	atomic_store_explicit(&task->state, state, memory_order_relaxed);
+	task->scheduler = scheduler;
+	/* order: (TK1) release - after the end of the block's last task; pairs with (TK2). */
+	atomic_store_explicit(&task->label, options->label, memory_order_release);
+	/* order: (TK3) release - as (TK1); pairs with (TK4). */
+	atomic_store_explicit(&task->site, options->site, memory_order_release);
+	if (JD_UNLIKELY(content->wrapper != NULL)) {
+		write_wrapped(task, content);
+	} else {
+		task->ops = content->ops;
+		copy_state(jd_task_future(task), content->future, content->size);
+	}
+}
+
+/* A task in a block from the lane. Owner of the lane. */
+static inline struct jd_task *make_in_lane(struct jd_lane *lane, unsigned units,
+					   const struct content *content,
+					   const struct jd_task_options *options, uint64_t state)
+{
+	struct jd_task *task = (struct jd_task *)(void *)jd_lane_take(lane, units);
+
+	if (JD_UNLIKELY(!task))
+		return NULL;
+	write_task(task, lane->scheduler, content, options, state | jd_task_state_facts(0, units));
+	jd_registry_begin(lane->tally, &task->word);
+	return task;
+}
+
+JD_NOINLINE static struct jd_task *make_as_guest(struct jd_scheduler *scheduler, unsigned units,
+						 const struct content *content,
+						 const struct jd_task_options *options,
+						 uint64_t state)
+{
+	struct jd_lane_guest *guest = jd_lane_guest(scheduler);
+
+	jd_lock_acquire(&guest->lock);
+	struct jd_task *task = make_in_lane(&guest->lane, units, content, options, state);
+
+	if (task)
+		jd_scheduler_retain(scheduler);
+	jd_lock_release(&guest->lock);
+	return task;
+}
+
+/* A task in memory, and with an entry, of its own: few, large, or of a scheduler without lanes. */
+JD_NOINLINE static struct jd_task *make_alone(struct jd_scheduler *scheduler, size_t size,
+					      const struct content *content,
+					      const struct jd_task_options *options, uint64_t state)
+{
+	struct jd_registry_entry *entry = jd_memory_alloc(
+		scheduler->allocator, offsetof(struct jd_registry_entry, word) + size,
+		alignof(max_align_t));
+
+	if (!entry)
+		return NULL;
+	struct jd_task *task = (struct jd_task *)(void *)&entry->word;
+
+	memset(task, 0, sizeof(*task));
+	if (options->kind == JD_TASK_FOREGROUND)
+		task->runnable.session = options->session;
+	write_task(task, scheduler, content, options,
+		   state | jd_task_state_facts(options->kind, 0));
+	jd_scheduler_retain(scheduler);
+	jd_registry_insert(scheduler->registry, entry);
+	return task;
+}
+
+/* worker: the one the calling thread drives, or NULL. NULL: no memory. */
+static inline struct jd_task *make(struct jd_scheduler *scheduler, struct jd_worker *worker,
+				   const struct content *content,
+				   const struct jd_task_options *options, uint64_t state)
+{
+	if (JD_UNLIKELY(content->size > SIZE_MAX / 4 || content->ops->result_size > SIZE_MAX / 4))
+		return NULL;
+	size_t size = jd_task_block_size(content->size, content->ops->result_size);
+	/* Of other kinds tasks are few, and end elsewhere. */
+	unsigned units = options->kind == JD_TASK_BACKGROUND ? jd_lane_units(size) : 0;
+	struct jd_task *task;
+
+	if (JD_LIKELY(worker && units)) {
+		task = make_in_lane(&worker->lane, units, content, options, state);
+		if (JD_LIKELY(task != NULL))
+			jd_lane_retain(&worker->lane);
+	} else if (units && scheduler->registry->guests) {
+		task = make_as_guest(scheduler, units, content, options, state);
+	} else {
+		task = make_alone(scheduler, size, content, options, state);
+	}
+	if (JD_LIKELY(task != NULL))
+		jd_task_observe(task, JD_EVENT_SPAWN);
+	return task;
+}
+
+/* --- Making ----------------------------------------------------------------------------------- */
+
+jd_status jd_task_new(struct jd_scheduler *scheduler, struct jd_future *future,
+		      const struct jd_task_options *options, struct jd_runnable **runnable,
+		      struct jd_task **out)
+{
+	if (!runnable || !out || !spawn_valid(scheduler, future, options))
+		return JD_EINVAL;
+	const struct content content = {
+		.ops = future->ops, .future = future, .size = future->ops->size};
+	struct jd_task *task =
+		make(scheduler, jd_worker_here(scheduler), &content, options, JD_TASK_STATE_NEW);
+
+	if (!task)
+		return JD_ENOMEM;
+	*out = task;
+	*runnable = &task->runnable;
+	return JD_OK;
+}
+
+struct jd_task_wrapper *jd_task_get_wrapper(struct jd_task *task)
+{
+	return jd_container_of(jd_task_future(task), struct jd_task_wrapper, base);
+}
+
+struct jd_future *jd_task_wrapped(struct jd_task_wrapper *wrapper, size_t size)
+{
+	return (struct jd_future *)((char *)wrapper + jd_task_align(size));
+}
+
+jd_status jd_task_new_around(struct jd_scheduler *scheduler, const struct jd_task_wrapper *wrapper,
+			     size_t size, struct jd_future *future,
+			     const struct jd_task_options *options, bool handle,
+			     struct jd_task **out)
+{
+	if (!spawn_valid(scheduler, future, options))
+		return JD_EINVAL;
+	if (future->ops->size > SIZE_MAX / 4)
+		return JD_ENOMEM;
+	const struct content content = {
+		.ops = future->ops,
+		.future = future,
+		.wrapper = wrapper,
+		.wrapper_size = size,
+		.size = jd_task_align(size) + future->ops->size,
+	};
+	uint64_t state = handle ? JD_TASK_STATE_NEW : JD_TASK_STATE_DETACHED;
+
+	*out = make(scheduler, jd_worker_here(scheduler), &content, options,
+		    state | JD_TASK_SHARED);
+	return *out ? JD_OK : JD_ENOMEM;
+}
+
+/* --- Scheduling ------------------------------------------------------------------------------- */
+
+jd_status jd_task_first_schedule(struct jd_task *task)
+{
+	jd_label label = jd_task_get_label(task);
+
+	switch (jd_task_kind(task)) {
+	case JD_TASK_FOREGROUND:
+		return jd_schedule_foreground(task->scheduler, &task->runnable,
+					      task->runnable.session);
+	case JD_TASK_BLOCKING:
+		return jd_schedule_blocking(task->scheduler, &task->runnable);
+	case JD_TASK_BACKGROUND:
+		break;
+	}
+	return label ? jd_schedule_labeled(task->scheduler, &task->runnable, label)
+		     : task->scheduler->ops->schedule(task->scheduler, &task->runnable);
+}
+
+jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future,
+			const struct jd_task_options *options, struct jd_task **out)
+{
+	if (JD_UNLIKELY(!spawn_valid(scheduler, future, options)))
+		return JD_EINVAL;
+	const struct content content = {
+		.ops = future->ops, .future = future, .size = future->ops->size};
+	struct jd_worker *worker = jd_worker_here(scheduler);
+	struct jd_task *task = make(scheduler, worker, &content, options,
+				    out ? JD_TASK_STATE_NEW : JD_TASK_STATE_DETACHED);
+
+	if (JD_UNLIKELY(!task))
+		return JD_ENOMEM;
+	/* Without a handle the task may be gone as soon as it is queued. */
+	jd_status status = jd_task_first_schedule(task);
+
+	if (JD_UNLIKELY(status != JD_OK))
+		jd_task_abandon(task, out != NULL);
+	else if (out)
+		*out = task;
+	return status;
+}
