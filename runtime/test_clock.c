@@ -84,7 +84,7 @@ static jd_status arm(struct jd_test_scheduler *ts, struct jd_timer *timer,
 	if (!reserve(ts->base.allocator, timers))
 		return JD_ENOMEM;
 	timer->_runnable = runnable;
-	timer->_owner = ts;
+	atomic_store_explicit(&timer->_owner, ts, memory_order_relaxed);
 	if (deadline_ns <= jd_test_clock_now(ts)) {
 		timer->_deadline_ns = deadline_ns;
 		add_due(timers, timer);
@@ -128,7 +128,7 @@ jd_status jd_test_clock_cancel(struct jd_scheduler *base, struct jd_timer *timer
 
 	if (state == JD_TEST_TIMER_IDLE) {
 		status = JD_EALREADY;
-	} else if (timer->_owner != ts) {
+	} else if (atomic_load_explicit(&timer->_owner, memory_order_relaxed) != ts) {
 		status = JD_EINVAL;
 	} else if (state == JD_TEST_TIMER_DUE) {
 		remove_due(timers, timer);

@@ -104,6 +104,7 @@ static struct jd_timer_cell *carve(struct jd_timer_cells *cells)
 	atomic_init(&cell->node._cell, NULL);
 	atomic_init(&cell->node._state, 0);
 	cell->number = cells->carved++;
+	cell->met = 0;
 	cell->foreign = cells->foreign;
 	return cell;
 }

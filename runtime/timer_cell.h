@@ -31,20 +31,29 @@ enum {
 	JD_TIMER_CELL_BYTES = 64,
 };
 
+/* What the holder of the token has met of an arming; it may meet a cancel first. */
+enum {
+	JD_TIMER_ENTERED =
+		1, /* it came in, so it is in the wheel unless it left or was cancelled */
+	JD_TIMER_DROPPED = 2, /* it was cancelled, and has not come in yet */
+};
+
 /*
  * One line of cache. The wheel knows it as a struct jd_timer, and what the wheel leaves alone of
  * that is ours:
- *   _cell    A: the claim: the armed timer; NULL: fired, cancelled or free
- *   _next    the inbox, the homeless, free lists, while it is not in the wheel
- *   _owner   the list of requests to unlink
- *   _state   A: the stack of free foreign cells: number + 1
+ *   _cell      A: the claim: the armed timer; NULL: fired, cancelled or free
+ *   _runnable  P: of the armed timer; but fetched ahead, it is read there only
+ *   _next      the inbox, the homeless, free lists, while it is not in the wheel
+ *   _owner     the list of requests to unlink
+ *   _state     A: the stack of free foreign cells: number + 1
  * Access: A any thread, atomic; P whoever arms it, before it is published, then who holds the
- * driver's token; I immutable. The links: whoever has the list.
+ * driver's token; T who holds the token; I immutable. The links: whoever has the list.
  */
 struct jd_timer_cell {
 	alignas(JD_TIMER_CELL_BYTES) struct jd_timer node; /* P, but for the above */
 	uint32_t number;                                   /* I: in its pool */
 	uint8_t slack_bits;                                /* P: log2 of its slack */
+	uint8_t met;                                       /* T: see above; 0 while it is free */
 	bool relative; /* P: node._deadline_ns is a delay as yet */
 	bool foreign;  /* I: which pool */
 };

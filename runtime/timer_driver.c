@@ -19,6 +19,7 @@ void jd_timer_driver_init(struct jd_timer_driver *driver, const struct jd_alloca
 	atomic_init(&driver->inbox, NULL);
 	atomic_init(&driver->unlinks, NULL);
 	atomic_init(&driver->token, 0);
+	atomic_init(&driver->dead_count, 0);
 	driver->homeless = NULL;
 	driver->freed[0] = driver->freed[1] = NULL;
 	driver->closed = false;
@@ -60,15 +61,13 @@ static struct jd_runnable *claim(struct jd_timer_cell *cell)
 	void *armed = atomic_load_explicit(&cell->node._cell, memory_order_relaxed);
 	struct jd_timer *timer = armed;
 
-	/* order: (TD3) acquire - the timer as it was armed; pairs with (TD14). */
+	/* Relaxed: the cell came in through the ring or the inbox, and the timer with it. */
 	if (!armed ||
 	    !atomic_compare_exchange_strong_explicit(&cell->node._cell, &armed, NULL,
-						     memory_order_acquire, memory_order_relaxed))
+						     memory_order_relaxed, memory_order_relaxed))
 		return NULL;
-	struct jd_runnable *runnable = timer->_runnable;
-
 	atomic_store_explicit(&timer->_cell, NULL, memory_order_relaxed);
-	return runnable;
+	return cell->node._runnable;
 }
 
 /* For the user's side. The timer is the caller's again. */
@@ -76,9 +75,9 @@ static bool win_back(struct jd_timer_cell *cell, struct jd_timer *timer)
 {
 	void *armed = timer;
 
-	/* order: (TD4) acquire - after an arming that stored _cell, so do we; pairs with (TD14). */
+	/* Relaxed: the cell was found in the timer, and its claim was written before that. */
 	if (!atomic_compare_exchange_strong_explicit(&cell->node._cell, &armed, NULL,
-						     memory_order_acquire, memory_order_relaxed))
+						     memory_order_relaxed, memory_order_relaxed))
 		return false;
 	atomic_store_explicit(&timer->_cell, NULL, memory_order_relaxed);
 	return true;
@@ -122,6 +121,8 @@ struct jd_timer_when jd_timer_when(struct jd_timer_driver *driver, const struct 
 /* --- The ways in ----------------------------------------------------------------------------- */
 
 static bool settle(struct jd_timer_driver *driver, bool owner);
+static uint64_t take_in(struct jd_timer_driver *driver, uint64_t now_ns);
+static void leave(struct jd_timer_driver *driver);
 
 /* Whether the ring has room, made if need be. */
 static bool ring_has_room(struct jd_timer_driver *driver)
@@ -140,11 +141,11 @@ static bool ring_has_room(struct jd_timer_driver *driver)
 	return true;
 }
 
-static void ring_push(struct jd_timer_driver *driver, uintptr_t entry)
+static void ring_push(struct jd_timer_driver *driver, struct jd_timer_cell *cell)
 {
 	uint32_t tail = atomic_load_explicit(&driver->tail, memory_order_relaxed);
 
-	driver->ring[tail % JD_TIMER_RING] = entry;
+	driver->ring[tail % JD_TIMER_RING] = cell;
 	/* order: (TD2) release - the slot, the cell, ring_next; pairs with (TD1), (TD11). */
 	atomic_store_explicit(&driver->tail, tail + 1, memory_order_release);
 }
@@ -160,8 +161,11 @@ static bool inbox_push(struct jd_timer_driver *driver, struct jd_timer *cell, ui
 	struct jd_timer *first = atomic_load_explicit(&driver->inbox, memory_order_relaxed);
 
 	do {
-		if (first == inbox_closed(driver))
+		if (first == inbox_closed(driver)) {
+			/* order: (TD21) acquire - the cells of the dead; pairs with (TD18). */
+			(void)atomic_load_explicit(&driver->inbox, memory_order_acquire);
 			return false;
+		}
 		cell->_next = first;
 		/*
 		 * order: (TD7) acq_rel - the cell; and our number comes after the holder's reset if
@@ -183,7 +187,7 @@ static void unlinks_push(struct jd_timer_driver *home, struct jd_timer *cell)
 	struct jd_timer *first = atomic_load_explicit(&home->unlinks, memory_order_relaxed);
 
 	do {
-		cell->_owner = first;
+		atomic_store_explicit(&cell->_owner, first, memory_order_relaxed);
 		/* order: (TD17) release - the claim was won, after the arming; pairs with (TD6). */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&home->unlinks, &first, cell, memory_order_release, memory_order_relaxed));
@@ -194,20 +198,26 @@ static jd_status arm_foreign(struct jd_timer_driver *driver, struct jd_timer *ti
 {
 	if (JD_LIKELY(inbox_push(driver, &cell->node, about)))
 		return JD_OK;
-	/* Shutdown may have won already: then the runnable was cancelled, and that was that. */
+	/* A cancel may have won already: it was armed then, and that was that. */
 	if (!win_back(cell, timer))
 		return JD_OK;
 	jd_timer_cells_give(cell->foreign ? &driver->foreign : &driver->own, cell);
 	return JD_ECLOSED;
 }
 
+/* The owner has put something into the ring that nobody has taken in yet. */
+static bool ring_in_use(const struct jd_timer_driver *driver)
+{
+	return atomic_load_explicit(&driver->tail, memory_order_relaxed) !=
+	       atomic_load_explicit(&driver->head, memory_order_relaxed);
+}
+
 static void arm_own(struct jd_timer_driver *driver, struct jd_timer_cell *cell, uint64_t about)
 {
-	bool pending = jd_timer_driver_pending(driver);
-
-	if (!pending || about < atomic_load_explicit(&driver->ring_next, memory_order_relaxed))
+	if (!ring_in_use(driver) ||
+	    about < atomic_load_explicit(&driver->ring_next, memory_order_relaxed))
 		atomic_store_explicit(&driver->ring_next, about, memory_order_relaxed);
-	ring_push(driver, (uintptr_t)cell);
+	ring_push(driver, cell);
 }
 
 /* Before a pool takes memory, cells that wait to be unlinked are made free. */
@@ -232,37 +242,74 @@ jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct
 		return JD_ENOMEM;
 
 	cell->node._deadline_ns = when->time_ns;
+	cell->node._runnable = runnable;
 	cell->slack_bits = when->slack_bits;
 	cell->relative = when->relative;
-	timer->_runnable = runnable;
-	timer->_owner = driver;
-	/* order: (TD19) release - the cell as it was made; pairs with (TD20). */
+	atomic_store_explicit(&cell->node._cell, timer, memory_order_relaxed);
+	/* order: (TD14) release - _cell was reset before, by who fired it; pairs with (TD3). */
+	atomic_store_explicit(&timer->_owner, driver, memory_order_release);
+	/* order: (TD19) release - cell, claim, _owner; pairs with (TD4), (TD20), (TD22). */
 	atomic_store_explicit(&timer->_cell, cell, memory_order_release);
-	/* order: (TD14) release - the timer as it was armed; pairs with (TD3), (TD4). */
-	atomic_store_explicit(&cell->node._cell, timer, memory_order_release);
 	if (!owner || !ring_has_room(driver))
 		return arm_foreign(driver, timer, cell, when->about_ns);
 	arm_own(driver, cell, when->about_ns);
 	return JD_OK;
 }
 
-jd_status jd_timer_cancel(struct jd_timer_driver *self, struct jd_timer *timer)
+/* For whoever has the token: no timer of this driver fires now. */
+static bool drop_held(struct jd_timer_driver *driver, struct jd_timer *timer)
+{
+	/* order: (TD22) acquire - as (TD20), and _owner; pairs with (TD19). */
+	struct jd_timer_cell *cell = atomic_load_explicit(&timer->_cell, memory_order_acquire);
+
+	/* It fired in the last moment, and may even be armed again, here or elsewhere. */
+	if (!cell || atomic_load_explicit(&timer->_owner, memory_order_relaxed) != driver)
+		return false;
+	uint32_t n = atomic_load_explicit(&driver->dead_count, memory_order_relaxed);
+
+	atomic_store_explicit(&timer->_cell, NULL, memory_order_relaxed);
+	/* It was in no cache for long; nobody waits for it now. */
+	JD_PREFETCH(cell);
+	driver->dead[n] = cell;
+	atomic_store_explicit(&driver->dead_count, n + 1, memory_order_relaxed);
+	if (JD_UNLIKELY(n + 1 == JD_TIMER_DEAD)) {
+		take_in(driver, jd_clock_now());
+		leave(driver);
+	} else {
+		release_token(driver);
+	}
+	return true;
+}
+
+/* While somebody else has the token, and may be firing it. */
+static JD_NOINLINE jd_status cancel_by_claim(struct jd_timer *timer)
 {
 	/* order: (TD20) acquire - the cell, of an arming we know nothing of; pairs with (TD19). */
 	struct jd_timer_cell *cell = atomic_load_explicit(&timer->_cell, memory_order_acquire);
 
 	if (!cell || !win_back(cell, timer))
 		return JD_EALREADY;
-	struct jd_timer_driver *home = timer->_owner;
-
-	if (self == home && ring_has_room(home)) {
-		if (!jd_timer_driver_pending(home))
-			atomic_store_explicit(&home->ring_next, JD_NEVER, memory_order_relaxed);
-		ring_push(home, (uintptr_t)cell | 1);
-	} else {
-		unlinks_push(home, &cell->node);
-	}
+	unlinks_push(atomic_load_explicit(&timer->_owner, memory_order_relaxed), &cell->node);
 	return JD_OK;
+}
+
+jd_status jd_timer_cancel(struct jd_timer_driver *self, struct jd_timer *timer)
+{
+	/*
+	 * One that is not armed may have been on a scheduler that is gone.
+	 * order: (TD4) acquire - _owner of this arming or a later one; pairs with (TD19).
+	 */
+	if (!atomic_load_explicit(&timer->_cell, memory_order_acquire))
+		return JD_EALREADY;
+	/* order: (TD3) acquire - not the cell of an arming before; pairs with (TD14). */
+	struct jd_timer_driver *home = atomic_load_explicit(&timer->_owner, memory_order_acquire);
+
+	if (JD_LIKELY(take_token(home, self == home))) {
+		if (JD_LIKELY(drop_held(home, timer)))
+			return JD_OK;
+		release_token(home);
+	}
+	return cancel_by_claim(timer);
 }
 
 /* --- What the holder of the token does ------------------------------------------------------- */
@@ -271,6 +318,7 @@ static void free_cell(struct jd_timer_driver *driver, struct jd_timer_cell *cell
 {
 	unsigned which = cell->foreign;
 
+	cell->met = 0;
 	if (!which && driver->held_by_owner) {
 		jd_timer_cells_give(&driver->own, cell);
 		return;
@@ -318,14 +366,26 @@ static void enter(struct jd_timer_driver *driver, struct jd_timer_cell *cell, ui
 {
 	uint64_t at = cell->node._deadline_ns;
 
+	if (JD_UNLIKELY(cell->met)) {
+		free_cell(driver, cell);
+		return;
+	}
+	cell->met = JD_TIMER_ENTERED;
+	if (JD_UNLIKELY(driver->closed))
+		return;
 	if (cell->relative)
 		at = jd_deadline_after(now_ns, at);
 	cell->node._deadline_ns = jd_timer_rounded(at, cell->slack_bits);
 	insert(driver, cell);
 }
 
+/* A cancelled one. */
 static void unlink_cell(struct jd_timer_driver *driver, struct jd_timer_cell *cell)
 {
+	if (JD_UNLIKELY(!cell->met)) {
+		cell->met = JD_TIMER_DROPPED;
+		return;
+	}
 	if (jd_wheel_holds(&cell->node))
 		jd_wheel_remove(&driver->wheel, &cell->node);
 	free_cell(driver, cell);
@@ -370,17 +430,24 @@ static struct jd_timer *take_inbox(struct jd_timer_driver *driver)
 static void empty_ring(struct jd_timer_driver *driver, uint32_t head, uint32_t tail,
 		       uint64_t now_ns)
 {
-	for (uint32_t i = head; i != tail; i++) {
-		uintptr_t entry = driver->ring[i % JD_TIMER_RING];
-		struct jd_timer_cell *cell = (struct jd_timer_cell *)(entry & ~(uintptr_t)1);
-
-		if (entry & 1)
-			unlink_cell(driver, cell);
-		else
-			enter(driver, cell, now_ns);
-	}
+	for (uint32_t i = head; i != tail; i++)
+		enter(driver, driver->ring[i % JD_TIMER_RING], now_ns);
 	/* order: (TD16) release - the slots are read, wheel_next; pairs with (TD15), (TD9). */
 	atomic_store_explicit(&driver->head, tail, memory_order_release);
+}
+
+/* Cancelled by holders, who did not touch the cell: nobody is to find its timer any more. */
+static void mark_dead(struct jd_timer_driver *driver, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		atomic_store_explicit(&driver->dead[i]->node._cell, NULL, memory_order_relaxed);
+}
+
+static void unlink_dead(struct jd_timer_driver *driver, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		unlink_cell(driver, driver->dead[i]);
+	atomic_store_explicit(&driver->dead_count, 0, memory_order_relaxed);
 }
 
 /*
@@ -390,7 +457,9 @@ static void empty_ring(struct jd_timer_driver *driver, uint32_t head, uint32_t t
 static uint64_t take_in(struct jd_timer_driver *driver, uint64_t now_ns)
 {
 	struct jd_timer *unlinks = NULL, *next, *inbox;
+	uint32_t dead = atomic_load_explicit(&driver->dead_count, memory_order_relaxed);
 
+	mark_dead(driver, dead);
 	if (atomic_load_explicit(&driver->unlinks, memory_order_relaxed))
 		/* order: (TD6) acquire - claims won, and what came before; pairs with (TD17). */
 		unlinks = atomic_exchange_explicit(&driver->unlinks, NULL, memory_order_acquire);
@@ -412,8 +481,9 @@ static uint64_t take_in(struct jd_timer_driver *driver, uint64_t now_ns)
 	}
 	if (tail != head)
 		empty_ring(driver, head, tail, now_ns);
+	unlink_dead(driver, dead);
 	for (; unlinks; unlinks = next) {
-		next = unlinks->_owner;
+		next = atomic_load_explicit(&unlinks->_owner, memory_order_relaxed);
 		unlink_cell(driver, jd_timer_cell_of(unlinks));
 	}
 	return now_ns;
@@ -457,77 +527,126 @@ static struct jd_timer *pop_homeless(struct jd_timer_driver *driver, uint64_t no
 	return node;
 }
 
-/* Due cells, out of the wheel but not claimed: a cancel may still win them. */
-static unsigned pop_some(struct jd_timer_driver *driver, uint64_t now_ns,
-			 struct jd_timer_cell **cells, unsigned max)
-{
-	unsigned n = 0;
+/*
+ * Due cells, out of the wheel but not claimed: a cancel may still win them. Three such batches are
+ * under way, because with a million timers all of it comes from memory: one is popped (the wheel
+ * fetched its cells), one has the timers and runnables fetched, one is entered.
+ */
+struct due {
+	struct jd_timer_cell *cells[JD_TIMER_AHEAD];
+	unsigned count;
+};
 
-	while (n < max) {
+static void pop_some(struct jd_timer_driver *driver, uint64_t now_ns, struct due *due, unsigned max)
+{
+	due->count = 0;
+	while (due->count < max) {
 		struct jd_timer *node = jd_wheel_pop(&driver->wheel, now_ns);
 
 		if (!node && JD_UNLIKELY(driver->homeless != NULL))
 			node = pop_homeless(driver, now_ns);
 		if (!node)
 			break;
-		JD_PREFETCH(atomic_load_explicit(&node->_cell, memory_order_relaxed));
-		cells[n++] = jd_timer_cell_of(node);
+		due->cells[due->count++] = jd_timer_cell_of(node);
 	}
-	return n;
+}
+
+static void fetch(const struct due *due)
+{
+	for (unsigned i = 0; i < due->count; i++) {
+		const struct jd_timer *node = &due->cells[i]->node;
+		const struct jd_timer *timer =
+			atomic_load_explicit(&node->_cell, memory_order_relaxed);
+
+		/* Only the addresses: the memory is not ours yet. */
+		JD_PREFETCH((void *)((uintptr_t)timer + offsetof(struct jd_timer, _cell)));
+		JD_PREFETCH(node->_runnable);
+		JD_PREFETCH((void *)((uintptr_t)node->_runnable + sizeof(struct jd_runnable)));
+	}
+}
+
+static void enter_all(struct jd_timer_driver *driver, const struct due *due,
+		      struct jd_timer_delivery *delivery)
+{
+	for (unsigned i = 0; i < due->count; i++) {
+		struct jd_runnable *runnable = claim(due->cells[i]);
+
+		/* One that was cancelled is freed by its request to unlink. */
+		if (!runnable)
+			continue;
+		free_cell(driver, due->cells[i]);
+		delivery->deliver(delivery, runnable);
+	}
 }
 
 bool jd_timer_driver_fire(struct jd_timer_driver *driver, bool owner, uint64_t now_ns,
 			  struct jd_timer_delivery *delivery)
 {
-	struct jd_timer_cell *cells[JD_TIMER_AHEAD];
-	unsigned fired = 0, n;
+	struct due due[3];
+	unsigned left = JD_TIMER_BATCH, turn = 0, under_way;
 
 	if (!take_token(driver, owner))
 		return false;
 	now_ns = take_in(driver, now_ns);
+	due[1].count = due[2].count = 0;
 	do {
-		n = pop_some(driver, now_ns, cells, JD_TIMER_AHEAD);
-		for (unsigned i = 0; i < n; i++) {
-			struct jd_runnable *runnable = claim(cells[i]);
+		struct due *popped = &due[turn % 3], *fetched = &due[(turn + 2) % 3];
+		unsigned most = left < JD_TIMER_AHEAD ? left : JD_TIMER_AHEAD;
 
-			/* One that was cancelled is freed by its request to unlink. */
-			if (!runnable)
-				continue;
-			free_cell(driver, cells[i]);
-			delivery->deliver(delivery, runnable);
-		}
-		fired += n;
-	} while (n == JD_TIMER_AHEAD && fired < JD_TIMER_BATCH);
+		pop_some(driver, now_ns, popped, most);
+		left = popped->count < most ? 0 : left - most;
+		fetch(fetched);
+		enter_all(driver, &due[(turn + 1) % 3], delivery);
+		under_way = popped->count + fetched->count;
+		turn++;
+	} while (under_way);
 	leave(driver);
 	return true;
 }
 
 /* --- Shutdown -------------------------------------------------------------------------------- */
 
+/* Of the cells that have come in: an arming that has not will find the inbox closed. */
+static struct jd_runnable *close_next(struct jd_timer_driver *driver, unsigned which)
+{
+	struct jd_timer_cells *cells = which ? &driver->foreign : &driver->own;
+	uint32_t count = jd_timer_cells_count(cells);
+
+	while (driver->closing[which] < count) {
+		struct jd_timer_cell *cell = jd_timer_cells_at(cells, driver->closing[which]++);
+		struct jd_runnable *runnable = cell->met == JD_TIMER_ENTERED ? claim(cell) : NULL;
+
+		if (runnable)
+			return runnable;
+	}
+	return NULL;
+}
+
 struct jd_runnable *jd_timer_driver_close(struct jd_timer_driver *driver)
 {
 	if (!driver->closed) {
-		/* Somebody who arms may still hold it, to make cells free. */
+		/* Somebody who arms or cancels may still hold it, for a moment. */
 		while (!take_token(driver, false))
 			jd_thread_yield();
 		driver->closed = true;
 		driver->closing[0] = driver->closing[1] = 0;
-		/* order: (TD18) acquire - what came in before the end; pairs with (TD7). */
-		(void)atomic_exchange_explicit(&driver->inbox, inbox_closed(driver),
-					       memory_order_acquire);
-	}
-	for (unsigned which = 0; which < 2; which++) {
-		struct jd_timer_cells *cells = which ? &driver->foreign : &driver->own;
-		uint32_t count = jd_timer_cells_count(cells);
+		/* The dead first: who finds the inbox closed may look at the claim of his cell. */
+		take_in(driver, jd_clock_now());
+		/* order: (TD18) acq_rel - what came in, the dead; pairs with (TD7), (TD21). */
+		struct jd_timer *last = atomic_exchange_explicit(
+			&driver->inbox, inbox_closed(driver), memory_order_acq_rel);
 
-		while (driver->closing[which] < count) {
-			struct jd_runnable *runnable =
-				claim(jd_timer_cells_at(cells, driver->closing[which]++));
-
-			if (runnable)
-				return runnable;
+		for (struct jd_timer *next; last; last = next) {
+			next = last->_next;
+			enter(driver, jd_timer_cell_of(last), 0);
 		}
 	}
+	struct jd_runnable *runnable = close_next(driver, 0);
+
+	if (!runnable)
+		runnable = close_next(driver, 1);
+	if (runnable)
+		return runnable;
 	atomic_store_explicit(&driver->wheel_next, JD_NEVER, memory_order_relaxed);
 	atomic_store_explicit(&driver->inbox_next, JD_NEVER, memory_order_relaxed);
 	return NULL;

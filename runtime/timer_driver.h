@@ -8,43 +8,48 @@
  * the driver of a pool scheduler has none), it can be looked after by any thread, and timers can
  * be armed and cancelled by any thread.
  *
- *   who                  arms                          cancels
- *   the owner            ring (two stores)             claim (one CAS), ring
- *   any other thread     inbox (one CAS)               claim (one CAS), unlinks (one CAS)
+ *   who         arms                 cancels, with the token   cancels, without it
+ *   the owner   ring (two stores)    dead (one store)          claim (a CAS), unlinks (a CAS)
+ *   any other   inbox (one CAS)      the same                  the same
  *
  * The wheel is touched only by who holds the token: a try-lock that nobody ever waits for. Who
  * fails to take it leaves, because the holder, or who comes after it, will do the work. The holder
- * first puts what is in the ring and in the inbox into the wheel, then fires what is due. Usually
- * the owner holds it, between two tasks; when the owner is stuck in a task, any worker may.
+ * first puts what is in the ring and in the inbox into the wheel, takes out what was cancelled, and
+ * then fires what is due. Usually the owner holds it, between two tasks; when the owner is stuck in
+ * a task, any worker may. Whoever cancels holds it for a moment, or long enough to empty a full
+ * list of the dead.
  *
  * No call here blocks or spins. An owner whose ring is full empties it itself, or, if the token
  * is taken, uses the inbox.
  *
- * The claim. The word _cell of a cell (timer_cell.h) is the timer from before the cell is
- * published until somebody wins:
- *   fire    the holder of the token:   CAS claim: timer -> 0  (TD3); then enters its runnable
- *   cancel  any thread:                CAS claim: timer -> 0  (TD4); then says JD_OK
+ * Who wins. Timers are claimed for firing by a holder of the token only. So a cancel that has the
+ * token decides alone: if the timer names a cell of this driver, it is armed, and now cancelled.
+ * (A claim resets that before the token is let go; an arming elsewhere first says so in _owner, and
+ * who reads that finds the old cell gone.)
+ * It touches one cold line, the timer's; the cell is written down as dead. A cancel that does not
+ * get the token meets somebody who may be firing. Then the word _cell of the cell decides, which is
+ * the timer from before the cell is published until somebody wins:
+ *   fire    the holder of the token:   CAS claim: timer -> 0; then enters its runnable
+ *   cancel  any thread without it:     CAS claim: timer -> 0; then says JD_OK
  *   close   shutdown, alone:           CAS claim: timer -> 0; then cancels its runnable
- * One modification order, so exactly one of them succeeds, and whoever loses knows.
+ * One modification order, so exactly one of them succeeds, and whoever loses knows. The claims of
+ * the dead are reset by the next holder, before it does anything else.
  *
- * The timer's memory. After it has been armed, it is touched by the winner alone: the holder reads
- * and writes it only after it won, before it enters the runnable; a cancel only its own caller's
- * timer. Everything else (ring, inbox, unlinks, wheel) names cells. So once cancel has said JD_OK,
- * or the runnable is entered, nothing of us refers to the timer, and it may be armed again or
- * freed, though the cell may be in the wheel for a while still.
- *   A cancel may meet a second arming of its timer: it finds the new cell, or the old cell armed
- * anew for the same timer, and cancels that; or the old cell, free or armed for another, and
- * says that it fired, which is true of the first arming.
+ * The timer's memory. After it has been armed, it is touched by the winner alone: the holder writes
+ * it only after it won, before it enters the runnable; a cancel only its own caller's timer.
+ * Everything else (ring, inbox, unlinks, the dead, wheel) names cells. So once cancel has said
+ * JD_OK, or the runnable is entered, nothing of us refers to the timer, and it may be armed again
+ * or freed, though the cell may be in the wheel for a while still.
+ *   A cancel may meet a second arming of its timer, even unfinished: it finds the new cell, or the
+ * old cell armed anew for the same timer, and cancels that; or the old cell, free or armed for
+ * another, and says that it fired, which is true of the first arming. An arming writes the cell and
+ * its claim before the timer names it, and does not touch the timer afterwards (unless the inbox
+ * was closed, and then only if it wins its own claim).
  *
  * The cell's memory. A cell is free again when (a) fire won: the holder has it out of the wheel
- * and frees it; or (b) cancel won: then there is one request to unlink it, in the ring or in
- * `unlinks`, and the holder that meets the request takes it out of the wheel and frees it. The
- * holder must not meet the request before the arming, so it takes, in this order,
- *   1. unlinks (TD6), 2. the tail of the ring (TD1), 3. the inbox (TD8)
- * and handles the inbox, the ring from its head on, the unlinks. A request in what was taken at
- * 1 or 2 comes after the CAS that won, which comes after the arming was published; so the arming
- * is in what was taken there or later, or was handled long ago. An arming whose claim is 0 already
- * is not put into the wheel; its request frees it.
+ * and frees it; or (b) cancel won: then it is among the dead or in `unlinks`, once. The holder that
+ * meets it there takes it out of the wheel and frees it, if it has met the arming before; otherwise
+ * it remembers that (met), and frees it when it meets the arming.
  *
  * Never early. A delay may be put into the ring as it is, without reading a clock; who empties the
  * ring reads the clock after it has seen the tail (the owner: after its own arming) and adds the
@@ -90,23 +95,25 @@ struct jd_timer_driver {
 	uint32_t head_seen;                      /* O */
 	_Atomic(uint64_t) now_seen;              /* A: the clock, some time ago */
 	struct jd_timer_cells own;
-	uintptr_t ring[JD_TIMER_RING]; /* O writes, T reads: a cell, + 1 to unlink it */
+	struct jd_timer_cell *ring[JD_TIMER_RING]; /* O writes, T reads */
 
 	JD_CACHE_ALIGNED _Atomic(struct jd_timer *) inbox; /* A: cells, by _next */
 	_Atomic(struct jd_timer *) unlinks;                /* A: cells, by _owner */
 	_Atomic(uint64_t) inbox_next;                      /* A */
 	struct jd_timer_cells foreign;
 
-	JD_CACHE_ALIGNED _Atomic(uint32_t) token; /* A: 1 while held */
-	_Atomic(uint32_t) head;                   /* T writes: of the ring */
-	_Atomic(uint64_t) wheel_next;             /* T writes */
-	bool held_by_owner;                       /* T */
-	struct jd_timer *homeless;                /* T: the wheel had no memory for them */
-	struct jd_timer *freed[2];                /* T: last first; own and foreign ones */
-	struct jd_timer *freed_last[2];           /* T */
-	uint32_t closing[2];                      /* of who closes: cells looked at */
-	bool closed;                              /* of who closes */
-	struct jd_wheel wheel;                    /* T */
+	JD_CACHE_ALIGNED _Atomic(uint32_t) token;  /* A: 1 while held */
+	_Atomic(uint32_t) head;                    /* T writes: of the ring */
+	_Atomic(uint64_t) wheel_next;              /* T writes */
+	bool held_by_owner;                        /* T */
+	_Atomic(uint32_t) dead_count;              /* T writes */
+	struct jd_timer_cell *dead[JD_TIMER_DEAD]; /* T: cancelled by a holder */
+	struct jd_timer *homeless;                 /* T: the wheel had no memory for them */
+	struct jd_timer *freed[2];                 /* T: last first; own and foreign ones */
+	struct jd_timer *freed_last[2];            /* T */
+	uint32_t closing[2];                       /* of who closes: cells looked at */
+	bool closed;                               /* of who closes */
+	struct jd_wheel wheel;                     /* T */
 };
 
 void jd_timer_driver_init(struct jd_timer_driver *driver, const struct jd_allocator *allocator,
@@ -163,11 +170,12 @@ static inline uint64_t jd_timer_driver_next(const struct jd_timer_driver *driver
 	return wheel < next ? wheel : next;
 }
 
-/* The owner has put something into the ring that nobody has seen to yet. */
+/* Something has come in, by the owner, or was cancelled, that nobody has seen to yet. */
 static inline bool jd_timer_driver_pending(const struct jd_timer_driver *driver)
 {
-	return atomic_load_explicit(&driver->tail, memory_order_relaxed) !=
-	       atomic_load_explicit(&driver->head, memory_order_relaxed);
+	return atomic_load_explicit(&driver->dead_count, memory_order_relaxed) ||
+	       atomic_load_explicit(&driver->tail, memory_order_relaxed) !=
+		       atomic_load_explicit(&driver->head, memory_order_relaxed);
 }
 
 /* The instant at which a timer fires that may be late by a power of two: a multiple of it. */

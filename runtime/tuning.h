@@ -114,10 +114,15 @@
 /* From this slack on, log2 ns: 66 us, a sleep's delay may begin when its task's poll has ended. */
 #define JD_TIMER_PATIENT_BITS 16
 
-/* Armings and cancels by the owner between two visits to its wheel, a power of two; 8 bytes each.
- * Few in model tests, like the next. */
+/* Armings by the owner between two visits to its wheel, a power of two; 8 bytes each. Few in model
+ * tests, like the next two. */
 #ifndef JD_TIMER_RING
 #define JD_TIMER_RING 256
+#endif
+
+/* Timers that were cancelled and are in the wheel still; their cells stay in the nearest cache. */
+#ifndef JD_TIMER_DEAD
+#define JD_TIMER_DEAD 128
 #endif
 
 /* Cells of the first chunk of a pool of timers, a power of two. */

@@ -103,7 +103,7 @@ struct jd_timer {
 	uint32_t _slot;
 	JD_ATOMIC(uint32_t) _state; /* 0 idle, 1 armed; see the scheduler that owns it */
 	struct jd_runnable *_runnable;
-	void *_owner;
+	JD_ATOMIC(void *) _owner;
 	JD_ATOMIC(void *) _cell; /* what stands for it in the scheduler; NULL: not armed */
 	uint32_t _slack_ns;      /* + 1; see jd_timer_set_slack. 0: the default */
 };

@@ -33,7 +33,7 @@ struct item {
 };
 
 static struct {
-	struct jd_timer_driver driver;
+	struct jd_timer_driver driver, other;
 	struct item *items[TIMERS];
 	_Atomic(uint32_t) armed[TIMERS], fired[TIMERS];
 	unsigned fires[TIMERS]; /* plain counts, of the explorer's one thread */
@@ -42,6 +42,7 @@ static struct {
 	uint64_t clock;
 	_Atomic(uint32_t) idle, word; /* as in idle.h: one RMW each, and where to sleep */
 	unsigned again;               /* how often timer 0 is armed again when it fires */
+	bool elsewhere;               /* on the other driver */
 } s;
 
 /* --- What timer_driver.c wants of the rest ------------------------------------------------- */
@@ -83,18 +84,22 @@ static unsigned number_of(const struct jd_runnable *runnable)
 	model_fail("a runnable that nobody armed");
 }
 
-static jd_status arm(unsigned i, bool owner, uint64_t deadline)
+static jd_status arm_on(struct jd_timer_driver *driver, unsigned i, bool owner, uint64_t deadline)
 {
 	struct item *item = s.items[i];
 	const struct jd_timer_when when = {.time_ns = deadline, .about_ns = deadline};
 
 	model_write(&item->data);
-	jd_status status =
-		jd_timer_driver_arm(&s.driver, owner, &item->timer, &item->runnable, &when);
+	jd_status status = jd_timer_driver_arm(driver, owner, &item->timer, &item->runnable, &when);
 
 	/* order: (MT2) release - the arming, to who cancels; pairs with (MT3). */
 	atomic_store_explicit(&s.armed[i], 1, memory_order_release);
 	return status;
+}
+
+static jd_status arm(unsigned i, bool owner, uint64_t deadline)
+{
+	return arm_on(&s.driver, i, owner, deadline);
 }
 
 static void arm_due(unsigned i, bool owner)
@@ -111,12 +116,12 @@ static void deliver(struct jd_timer_delivery *self, struct jd_runnable *runnable
 
 	(void)self;
 	model_read(&s.items[i]->data);
-	model_write(&s.driver.wheel); /* by who holds the token */
+	model_write(s.elsewhere && !s.again ? &s.other.wheel : &s.driver.wheel); /* of the holder */
 	MODEL_CHECK(!s.taken_back[i]);
 	s.fires[i]++;
 	if (i == 0 && s.again) {
 		s.again--;
-		MODEL_CHECK(arm(0, false, 1) == JD_OK);
+		MODEL_CHECK(arm_on(s.elsewhere ? &s.other : &s.driver, 0, false, 1) == JD_OK);
 		return;
 	}
 	/* order: (MT4) release - the last use of the timer; pairs with (MT5). */
@@ -176,6 +181,7 @@ static void set_up(void)
 	s.clock = BEGIN;
 	model_defined(&s, sizeof(s));
 	jd_timer_driver_init(&s.driver, a, 1);
+	jd_timer_driver_init(&s.other, a, 1);
 	for (unsigned i = 0; i < TIMERS; i++) {
 		s.items[i] = a->alloc(a->ctx, sizeof(struct item), alignof(struct item));
 		memset(s.items[i], 0, sizeof(struct item));
@@ -184,11 +190,20 @@ static void set_up(void)
 	}
 }
 
+static void fini(void)
+{
+	jd_timer_driver_fini(&s.driver);
+	jd_timer_driver_fini(&s.other);
+}
+
 /* What is left fires now; then every timer that was armed has fired or was taken back, once. */
 static void finish(void)
 {
+	struct jd_timer_delivery delivery = {deliver};
+
 	for (int i = 0; i < 3; i++)
 		(void)fire(false);
+	(void)jd_timer_driver_fire(&s.other, false, s.clock, &delivery);
 	MODEL_CHECK(jd_timer_driver_next(&s.driver) == JD_NEVER);
 	MODEL_CHECK(jd_wheel_count(&s.driver.wheel) == 0 && !s.driver.homeless);
 	for (unsigned i = 0; i < TIMERS; i++) {
@@ -199,7 +214,7 @@ static void finish(void)
 			free_item(i);
 	}
 	MODEL_CHECK(s.fires[0] + s.taken_back[0] >= 1);
-	jd_timer_driver_fini(&s.driver);
+	fini();
 }
 
 static void finish_again(void)
@@ -226,6 +241,12 @@ static void canceller(void)
 {
 	if (is_armed(0))
 		cancel(0, false);
+}
+
+/* Perhaps while it is being armed. */
+static void cancels_early(void)
+{
+	cancel(0, false);
 }
 
 static void owner_arms_many(void)
@@ -271,6 +292,14 @@ static void fires_again(void)
 	s.again = 1;
 	arm_due(0, true);
 	(void)fire(true);
+	(void)fire(true);
+}
+
+static void fires_elsewhere(void)
+{
+	s.elsewhere = true;
+	s.again = 1;
+	arm_due(0, true);
 	(void)fire(true);
 }
 
@@ -337,6 +366,18 @@ static void closer(void)
 		deliver(NULL, runnable);
 }
 
+static void finish_early(void)
+{
+	struct jd_runnable *runnable = jd_timer_driver_close(&s.driver);
+
+	MODEL_CHECK(!runnable);
+	MODEL_CHECK(s.fires[0] + s.taken_back[0] + s.refused == 1);
+	for (unsigned i = 0; i < TIMERS; i++)
+		if (s.items[i])
+			free_item(i);
+	fini();
+}
+
 static void finish_closed(void)
 {
 	struct jd_runnable *runnable = jd_timer_driver_close(&s.driver);
@@ -350,7 +391,7 @@ static void finish_closed(void)
 	for (unsigned i = 0; i < TIMERS; i++)
 		if (s.items[i])
 			free_item(i);
-	jd_timer_driver_fini(&s.driver);
+	fini();
 }
 
 static const struct model_program three_way = {
@@ -365,6 +406,14 @@ static const struct model_program owner_wins = {
 	"owner cancels", set_up, {owner_cancels, foreign_arms_first, taker}, finish};
 static const struct model_program again = {
 	"again", set_up, {fires_again, canceller, taker}, finish_again};
+static const struct model_program early = {
+	"early", set_up, {taker, foreign_arms_first, cancels_early}, finish};
+static const struct model_program early_own = {
+	"early, own", set_up, {owner_arms_and_fires, taker, cancels_early}, finish};
+static const struct model_program early_closed = {
+	"early, closed", set_up, {closer, foreign_arms_first, cancels_early}, finish_early};
+static const struct model_program elsewhere = {
+	"elsewhere", set_up, {fires_elsewhere, canceller, taker}, finish_again};
 static const struct model_program asleep = {"asleep", set_up, {sleeper, armer, passer_by}, finish};
 static const struct model_program hidden = {
 	"hidden", set_up, {sleeper, armer, armer_of_others}, finish};
@@ -387,6 +436,15 @@ static void test_one_winner(void **state)
 	clean(&two_takers, 2, 1);
 	clean(&inbox, 2, 0);
 	clean(&again, 2, 0);
+	clean(&elsewhere, 2, 1);
+}
+
+static void test_a_cancel_may_be_early(void **state)
+{
+	(void)state;
+	clean(&early, 2, 1);
+	clean(&early_own, 2, 1);
+	clean(&early_closed, 2, 1);
 }
 
 static void test_nobody_oversleeps(void **state)
@@ -410,8 +468,15 @@ static const struct {
 	 {"fire claims in two steps", "claim", "cas", "&cell->node._cell", MODEL_SPLIT, 0}},
 	{&three_way,
 	 {"cancel in two steps", "win_back", "cas", "&cell->node._cell", MODEL_SPLIT, 0}},
-	{&shutdown,
-	 {"close claims relaxed", "claim", "cas", "&cell->node._cell", MODEL_ORDER, RLX}},
+	{&early_closed,
+	 {"the dead keep their claim", "mark_dead", "store", "&driver->dead[i]->node._cell",
+	  MODEL_SKIP, 0}},
+	{&elsewhere,
+	 {"owner relaxed", "jd_timer_driver_arm", "store", "&timer->_owner", MODEL_ORDER, RLX}},
+	{&early,
+	 {"cell read relaxed", "jd_timer_cancel", "load", "&timer->_cell", MODEL_ORDER, RLX}},
+	{&early,
+	 {"cell named relaxed", "jd_timer_driver_arm", "store", "&timer->_cell", MODEL_ORDER, RLX}},
 	{&two_takers,
 	 {"token in two steps", "take_token", "cas", "&driver->token", MODEL_SPLIT, 0}},
 	{&two_takers, {"token relaxed", "take_token", "cas", "&driver->token", MODEL_ORDER, RLX}},
@@ -450,6 +515,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_winner),
+		cmocka_unit_test(test_a_cancel_may_be_early),
 		cmocka_unit_test(test_nobody_oversleeps),
 		cmocka_unit_test(test_shutdown_settles_all),
 		cmocka_unit_test(test_seeded_bugs_are_found),

@@ -16,37 +16,28 @@
 
 #include <jackdaw/main_loop.h>
 #include <jackdaw/os_scheduler.h>
-#include <jackdaw/task.h>
 
 #include "tests/conformance/count_allocator.h"
 #include "tests/conformance/gate.h"
+#include "tests/testlib/os_flow.h"
 
 enum {
-	TASKS = 1000
+	HOPS = 2000 /* each other one needs a wake-up of the main queue */
 };
 
-static void *add_one(void *arg)
+static jd_status make(const struct jd_allocator *allocator, struct jd_scheduler **scheduler)
 {
-	atomic_fetch_add_explicit((_Atomic(unsigned) *)arg, 1, memory_order_relaxed);
-	return NULL;
+	const struct jd_gcd_options options = {.allocator = allocator};
+
+	return jd_gcd_scheduler_new(&options, scheduler);
 }
 
-/* Makes a scheduler, runs tasks on it and destroys it; JD_OK when all of them ran. */
 static jd_status use(const struct jd_gcd_options *options)
 {
 	struct jd_scheduler *scheduler;
-	_Atomic(unsigned) ran = 0;
 	jd_status status = jd_gcd_scheduler_new(options, &scheduler);
 
-	if (status != JD_OK)
-		return status;
-	for (int i = 0; i < TASKS && status == JD_OK; i++)
-		status = jd_spawn_fn(scheduler, add_one, &ran, NULL);
-	if (status == JD_OK)
-		status = jd_scheduler_drain(scheduler, jd_now(scheduler) + 60 * JD_SEC);
-	if (status == JD_OK)
-		status = jd_scheduler_destroy(scheduler);
-	return status == JD_OK && ran != TASKS ? JD_EFAILED : status;
+	return status == JD_OK ? os_use(scheduler) : status;
 }
 
 static void use_once(void *arg)
@@ -89,24 +80,15 @@ static void test_arguments(void **state)
 
 static void test_no_memory(void **state)
 {
-	struct count_allocator memory;
-	struct jd_gcd_options options = {.allocator = &memory.base};
-	struct jd_scheduler *scheduler;
-	jd_status status = JD_ENOMEM;
-	unsigned n = 0;
-
 	(void)state;
-	while (status == JD_ENOMEM) {
-		count_allocator_init(&memory);
-		count_allocator_fail(&memory, ++n, UINT64_MAX);
-		status = jd_gcd_scheduler_new(&options, &scheduler);
-		if (status == JD_ENOMEM)
-			assert_int_equal(count_allocator_live(&memory), 0);
-	}
-	assert_true(n > 2);
-	assert_int_equal(status, JD_OK);
-	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
-	assert_int_equal(count_allocator_live(&memory), 0);
+	os_check_no_memory(make);
+}
+
+/* libdispatch may take some, or none: that is its business. */
+static void test_schedule_takes_no_memory(void **state)
+{
+	(void)state;
+	os_check_schedule_takes_no_memory(make, 0);
 }
 
 static void test_service_classes(void **state)
@@ -123,14 +105,11 @@ static void test_dump(void **state)
 {
 	const struct jd_gcd_options options = {.qos = JD_GCD_UTILITY};
 	struct jd_scheduler *scheduler;
-	char text[1000] = "";
-	FILE *out = fmemopen(text, sizeof(text), "w");
+	char text[1000];
 
 	(void)state;
-	assert_non_null(out);
 	assert_int_equal(jd_gcd_scheduler_new(&options, &scheduler), JD_OK);
-	jd_dump(scheduler, out);
-	fclose(out);
+	os_dump(scheduler, text, sizeof(text));
 	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
 	assert_non_null(strstr(text, "scheduler gcd: 0 live tasks"));
 	assert_non_null(strstr(text, "open, 0 runnables with the pool"));
@@ -196,66 +175,25 @@ static bool main_queue_turn(const struct main_queue *queue)
 	return true;
 }
 
-struct hop {
-	struct jd_future base;
-	struct hops *hops;
-	int n;
-};
-
-struct hops {
-	struct jd_scheduler *scheduler;
-	_Atomic(int) left;
-	_Atomic(int) off_main;
-	_Atomic(int) errors;
-};
-
-static jd_status hop_poll(struct jd_future *future, struct jd_context *context, void *result);
-
-static jd_status hop_spawn(struct hops *hops, int n)
-{
-	static const struct jd_future_ops ops = {.poll = hop_poll, .size = sizeof(struct hop)};
-	struct hop hop = {{&ops}, hops, n};
-
-	return n % 2 ? jd_spawn(hops->scheduler, &hop.base, NULL)
-		     : jd_spawn_foreground(hops->scheduler, 1, &hop.base, NULL);
-}
-
-/* Foreground and background in turn, so that every other hop needs a wake-up of the queue. */
-static jd_status hop_poll(struct jd_future *future, struct jd_context *context, void *result)
-{
-	struct hop *hop = jd_container_of(future, struct hop, base);
-
-	(void)result;
-	if (jd_is_main_thread(context->scheduler) == (hop->n % 2))
-		atomic_fetch_add_explicit(&hop->hops->off_main, 1, memory_order_relaxed);
-	/* Before the next can do the same. */
-	atomic_store_explicit(&hop->hops->left, hop->n, memory_order_relaxed);
-	if (hop->n && hop_spawn(hop->hops, hop->n - 1) != JD_OK)
-		atomic_fetch_add_explicit(&hop->hops->errors, 1, memory_order_relaxed);
-	return JD_OK;
-}
-
 static void test_main_queue(void **state)
 {
 	static struct count_allocator memory; /* in use still when a check fails */
 	const struct jd_gcd_options options = {.main_queue = true, .allocator = &memory.base};
 	struct main_queue queue = {0};
-	static struct hops hops = {.left = 2 * TASKS};
+	static struct os_hops hops;
 
 	(void)state;
 	count_allocator_init(&memory);
 	assert_int_equal(jd_gcd_scheduler_new(&options, &hops.scheduler), JD_OK);
 	assert_true(main_queue_find(&queue));
-	assert_int_equal(hop_spawn(&hops, 2 * TASKS), JD_OK);
+	assert_int_equal(os_hops_start(&hops, HOPS), JD_OK);
 	while (hops.left)
 		assert_true(main_queue_turn(&queue));
-	assert_int_equal(hops.off_main, 0);
-	assert_int_equal(hops.errors, 0);
 	/* A call that waits runs it as well. */
-	hops.left = 2;
-	assert_int_equal(hop_spawn(&hops, 2), JD_OK);
+	assert_int_equal(os_hops_start(&hops, 2), JD_OK);
 	assert_int_equal(jd_scheduler_drain(hops.scheduler, JD_NEVER), JD_OK);
 	assert_int_equal(hops.left, 0);
+	assert_int_equal(hops.mistakes, 0);
 	/* The source must have let go of the descriptor before the memory goes. */
 	assert_int_equal(jd_scheduler_destroy(hops.scheduler), JD_OK);
 	while (count_allocator_live(&memory))
@@ -268,6 +206,7 @@ int main(void)
 		cmocka_unit_test(test_the_first_thread_may_end), /* nothing before it */
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_schedule_takes_no_memory),
 		cmocka_unit_test(test_service_classes),
 		cmocka_unit_test(test_dump),
 		cmocka_unit_test(test_nothing_is_left_behind),

@@ -17,34 +17,26 @@
 #include "tests/conformance/count_allocator.h"
 #include "tests/conformance/gate.h"
 #include "tests/testlib/host.h"
+#include "tests/testlib/os_flow.h"
 
 enum {
 	TASKS = 1000,
 	CROWD = 8, /* callbacks that wait for each other */
 };
 
-static void *add_one(void *arg)
+static jd_status make(const struct jd_allocator *allocator, struct jd_scheduler **scheduler)
 {
-	atomic_fetch_add_explicit((_Atomic(unsigned) *)arg, 1, memory_order_relaxed);
-	return NULL;
+	const struct jd_winpool_options options = {.allocator = allocator};
+
+	return jd_winpool_scheduler_new(&options, scheduler);
 }
 
-/* Makes a scheduler, runs tasks on it and destroys it; JD_OK when all of them ran. */
 static jd_status use(const struct jd_winpool_options *options)
 {
 	struct jd_scheduler *scheduler;
-	_Atomic(unsigned) ran = 0;
 	jd_status status = jd_winpool_scheduler_new(options, &scheduler);
 
-	if (status != JD_OK)
-		return status;
-	for (int i = 0; i < TASKS && status == JD_OK; i++)
-		status = jd_spawn_fn(scheduler, add_one, &ran, NULL);
-	if (status == JD_OK)
-		status = jd_scheduler_drain(scheduler, jd_now(scheduler) + 60 * JD_SEC);
-	if (status == JD_OK)
-		status = jd_scheduler_destroy(scheduler);
-	return status == JD_OK && ran != TASKS ? JD_EFAILED : status;
+	return status == JD_OK ? os_use(scheduler) : status;
 }
 
 static void test_arguments(void **state)
@@ -65,24 +57,16 @@ static void test_arguments(void **state)
 
 static void test_no_memory(void **state)
 {
-	struct count_allocator memory;
-	struct jd_winpool_options options = {.allocator = &memory.base};
-	struct jd_scheduler *scheduler;
-	jd_status status = JD_ENOMEM;
-	unsigned n = 0;
+	(void)state;
+	os_check_no_memory(make);
+}
+
+static void test_schedule_takes_no_memory(void **state)
+{
+	const unsigned emulated = 100; /* gcc emulates thread-locals here, in memory it allocates */
 
 	(void)state;
-	while (status == JD_ENOMEM) {
-		count_allocator_init(&memory);
-		count_allocator_fail(&memory, ++n, UINT64_MAX);
-		status = jd_winpool_scheduler_new(&options, &scheduler);
-		if (status == JD_ENOMEM)
-			assert_int_equal(count_allocator_live(&memory), 0);
-	}
-	assert_true(n > 2);
-	assert_int_equal(status, JD_OK);
-	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
-	assert_int_equal(count_allocator_live(&memory), 0);
+	os_check_schedule_takes_no_memory(make, emulated);
 }
 
 static void test_priorities_and_pools(void **state)
@@ -194,16 +178,11 @@ static void test_dump(void **state)
 	const struct jd_winpool_options options = {
 		.priority = JD_WINPOOL_HIGH, .threads_min = 1, .threads_max = 3};
 	struct jd_scheduler *scheduler;
-	char text[1000] = "";
-	FILE *out = tmpfile();
+	char text[1000];
 
 	(void)state;
-	assert_non_null(out);
 	assert_int_equal(jd_winpool_scheduler_new(&options, &scheduler), JD_OK);
-	jd_dump(scheduler, out);
-	rewind(out);
-	text[fread(text, 1, sizeof(text) - 1, out)] = '\0';
-	fclose(out);
+	os_dump(scheduler, text, sizeof(text));
 	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
 	assert_non_null(strstr(text, "scheduler winpool: 0 live tasks"));
 	assert_non_null(strstr(text, "open, 0 runnables with the pool"));
@@ -239,59 +218,21 @@ static void test_nothing_is_left_behind(void **state)
 
 /* --- The main thread -------------------------------------------------------------------------- */
 
-struct hops {
-	struct jd_scheduler *scheduler;
-	_Atomic(int) left, off_main, errors;
-};
-
-struct hop {
-	struct jd_future base;
-	struct hops *hops;
-	int n;
-};
-
-static jd_status hop_poll(struct jd_future *future, struct jd_context *context, void *result);
-
-static jd_status hop_spawn(struct hops *hops, int n)
-{
-	static const struct jd_future_ops ops = {.poll = hop_poll, .size = sizeof(struct hop)};
-	struct hop hop = {{&ops}, hops, n};
-
-	return n % 2 ? jd_spawn(hops->scheduler, &hop.base, NULL)
-		     : jd_spawn_foreground(hops->scheduler, 1, &hop.base, NULL);
-}
-
-/* Foreground and background in turn, so that every other hop needs a wake-up of the host. */
-static jd_status hop_poll(struct jd_future *future, struct jd_context *context, void *result)
-{
-	struct hop *hop = jd_container_of(future, struct hop, base);
-
-	(void)result;
-	if (jd_is_main_thread(context->scheduler) == (hop->n % 2))
-		atomic_fetch_add_explicit(&hop->hops->off_main, 1, memory_order_relaxed);
-	/* Before the next can do the same. */
-	atomic_store_explicit(&hop->hops->left, hop->n, memory_order_relaxed);
-	if (hop->n && hop_spawn(hop->hops, hop->n - 1) != JD_OK)
-		atomic_fetch_add_explicit(&hop->hops->errors, 1, memory_order_relaxed);
-	return JD_OK;
-}
-
 static void test_a_host_waits_on_the_event(void **state)
 {
 	const struct jd_winpool_options options = {.main_thread = true};
-	struct hops hops = {.left = 2 * TASKS};
+	struct os_hops hops = {.left = 0};
 	struct host host;
 
 	(void)state;
 	assert_int_equal(jd_winpool_scheduler_new(&options, &hops.scheduler), JD_OK);
 	assert_int_equal(host_open(&host, hops.scheduler), JD_OK);
-	assert_int_equal(hop_spawn(&hops, 2 * TASKS), JD_OK);
+	assert_int_equal(os_hops_start(&hops, 2 * TASKS), JD_OK);
 	while (hops.left) {
 		assert_true(host_ready(&host, 20000)); /* a lost wake-up ends here */
 		assert_int_equal(jd_main_loop_dispatch(hops.scheduler, 10 * JD_MS), JD_OK);
 	}
-	assert_int_equal(hops.off_main, 0);
-	assert_int_equal(hops.errors, 0);
+	assert_int_equal(hops.mistakes, 0);
 	assert_int_equal(jd_scheduler_drain(hops.scheduler, JD_NEVER), JD_OK);
 	assert_int_equal(jd_scheduler_destroy(hops.scheduler), JD_OK);
 }
@@ -301,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_schedule_takes_no_memory),
 		cmocka_unit_test(test_priorities_and_pools),
 		cmocka_unit_test(test_the_minimum_serves_callbacks_that_wait_for_each_other),
 		cmocka_unit_test(test_the_maximum_holds),
