@@ -74,6 +74,14 @@ bool jd_timer_bag_grow(struct jd_timer_bag *bag, struct jd_timer_pool *pool)
 	return true;
 }
 
+void jd_timer_bag_empty(struct jd_timer_bag *bag, struct jd_timer_pool *pool)
+{
+	if (bag->capacity == entries_of(BLOCK_MIN))
+		bag->tail = jd_timer_bag_first(bag->end);
+	else
+		jd_timer_bag_clear(bag, pool);
+}
+
 void jd_timer_bag_clear(struct jd_timer_bag *bag, struct jd_timer_pool *pool)
 {
 	struct jd_timer_bag_end *end = bag->end;

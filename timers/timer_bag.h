@@ -16,7 +16,9 @@
  *
  * Cleared entries are reclaimed when a block is full and three quarters of all are cleared, or when
  * the last timer leaves. So a bag of n timers never grows beyond 4 n entries and one block, but a
- * bag that lost most of its timers keeps their entries until it is filled again or fires.
+ * bag that lost most of its timers keeps their entries until it is filled again or fires. An empty
+ * one keeps a block of one line: to get and give it back was half of setting a timer and cancelling
+ * it.
  */
 struct jd_timer_bag_end {              /* at the end of a block, behind its entries */
 	struct jd_timer_bag_end *next; /* a circle: the newest block's next is the oldest */
@@ -26,7 +28,7 @@ struct jd_timer_bag_end {              /* at the end of a block, behind its entr
 /* Zeroed: empty, without memory. */
 struct jd_timer_bag {
 	struct jd_timer **tail;       /* the next entry; the newest block's end when it is full */
-	struct jd_timer_bag_end *end; /* of the newest block; NULL: empty */
+	struct jd_timer_bag_end *end; /* of the newest block; NULL: there is none */
 	uint32_t live;
 	uint32_t capacity; /* entries of all blocks */
 };
@@ -63,12 +65,15 @@ static inline bool jd_timer_bag_full(const struct jd_timer_bag *bag)
 	return bag->tail == (void *)bag->end;
 }
 
-/* True when that was the last one: the caller clears the bag. */
+/* True when that was the last one: the caller empties the bag. */
 static inline bool jd_timer_bag_remove(struct jd_timer_bag *bag, struct jd_timer *timer)
 {
 	*timer->_entry = NULL;
 	return --bag->live == 0;
 }
+
+/* All have left it: gives the memory back but for one smallest block. */
+void jd_timer_bag_empty(struct jd_timer_bag *bag, struct jd_timer_pool *pool);
 
 /* Forgets what is in it and gives the memory back. */
 void jd_timer_bag_clear(struct jd_timer_bag *bag, struct jd_timer_pool *pool);

@@ -11,12 +11,6 @@
 
 /* --- Bits of slots ---------------------------------------------------------------------------- */
 
-static void bits_set(uint64_t *summary, uint64_t *words, unsigned i)
-{
-	words[i / 64] |= UINT64_C(1) << i % 64;
-	*summary |= UINT64_C(1) << i / 64;
-}
-
 static void bits_clear(uint64_t *summary, uint64_t *words, unsigned i)
 {
 	words[i / 64] &= ~(UINT64_C(1) << i % 64);
@@ -91,8 +85,7 @@ static void *table_new(struct jd_wheel *wheel, size_t size)
 	return table;
 }
 
-/* Makes room for one more in a slot of the ring. */
-static JD_NOINLINE bool ring_grow(struct jd_wheel *wheel, unsigned i)
+bool jd_wheel_ring_grow(struct jd_wheel *wheel, unsigned i)
 {
 	if (!wheel->ring) {
 		wheel->ring = table_new(wheel, sizeof(*wheel->ring));
@@ -101,24 +94,11 @@ static JD_NOINLINE bool ring_grow(struct jd_wheel *wheel, unsigned i)
 	}
 	struct jd_timer_bag *bag = &wheel->ring->slot[i];
 
-	if (jd_timer_bag_full(bag) && !jd_timer_bag_grow(bag, &wheel->pool))
+	if (!jd_timer_bag_grow(bag, &wheel->pool))
 		return false;
-	bits_set(&wheel->ring->summary, wheel->ring->occupied, i);
 	/* Compacted, perhaps: then the walk begins again with what is left. */
 	if (bag == wheel->due && bag->end->next == bag->end)
 		wheel->walk.end = NULL;
-	return true;
-}
-
-static inline bool place_in_ring(struct jd_wheel *wheel, struct jd_timer *timer, uint64_t tick)
-{
-	unsigned i = tick % JD_WHEEL_RING;
-
-	if (JD_UNLIKELY(!wheel->ring || jd_timer_bag_full(&wheel->ring->slot[i])) &&
-	    !ring_grow(wheel, i))
-		return false;
-	timer->_slot = 1 + i;
-	jd_timer_bag_append(&wheel->ring->slot[i], timer);
 	return true;
 }
 
@@ -138,7 +118,7 @@ static bool place_in_level(struct jd_wheel *wheel, struct jd_timer *timer, unsig
 		return false;
 	timer->_slot = JD_WHEEL_UPPER + (level - 1) * JD_WHEEL_SLOTS + i;
 	if (l->slot[i].count == 1)
-		bits_set(&l->summary, l->occupied, i);
+		jd_wheel_set_bit(&l->summary, l->occupied, i);
 	return true;
 }
 
@@ -170,11 +150,10 @@ static JD_NOINLINE bool place_elsewhere(struct jd_wheel *wheel, struct jd_timer 
 /* By timer->_deadline_ns. False: no memory, nothing happened. */
 static inline bool place(struct jd_wheel *wheel, struct jd_timer *timer)
 {
-	uint64_t ns = timer->_deadline_ns, tick = ns >> wheel->shift;
+	uint64_t tick = timer->_deadline_ns >> wheel->shift;
 
-	if (JD_LIKELY(tick << wheel->shift == ns && tick >= wheel->tick &&
-		      tick - wheel->tick < JD_WHEEL_RING))
-		return place_in_ring(wheel, timer, tick);
+	if (JD_LIKELY(jd_wheel_in_ring(wheel, timer->_deadline_ns)))
+		return jd_wheel_place_in_ring(wheel, timer, tick);
 	return place_elsewhere(wheel, timer, tick);
 }
 
@@ -317,9 +296,9 @@ static struct jd_timer_heap *settle(struct jd_wheel *wheel)
 
 /* --- Taking out ------------------------------------------------------------------------------- */
 
-static JD_NOINLINE void ring_slot_empty(struct jd_wheel *wheel, struct jd_timer_bag *bag)
+void jd_wheel_ring_empty(struct jd_wheel *wheel, struct jd_timer_bag *bag)
 {
-	jd_timer_bag_clear(bag, &wheel->pool);
+	jd_timer_bag_empty(bag, &wheel->pool);
 	bits_clear(&wheel->ring->summary, wheel->ring->occupied,
 		   (unsigned)(bag - wheel->ring->slot));
 	if (bag == wheel->due)
@@ -340,12 +319,12 @@ static void level_remove(struct jd_wheel *wheel, struct jd_timer *timer, unsigne
 	}
 }
 
-static JD_NOINLINE void heap_remove(struct jd_wheel *wheel, struct jd_timer *timer)
+void jd_wheel_remove_elsewhere(struct jd_wheel *wheel, struct jd_timer *timer)
 {
 	uint32_t slot = timer->_slot;
 
+	JD_ASSERT(timer->_slot != 0);
 	timer->_slot = 0;
-	wheel->count--;
 	if (slot == JD_WHEEL_EXACT)
 		jd_timer_heap_remove(&wheel->exact, &wheel->pool, timer);
 	else if (slot == JD_WHEEL_NEVER)
@@ -354,35 +333,17 @@ static JD_NOINLINE void heap_remove(struct jd_wheel *wheel, struct jd_timer *tim
 		level_remove(wheel, timer, slot - JD_WHEEL_UPPER);
 }
 
-/* The last steps are calls, so that the common way saves no registers. */
-static inline void take_out(struct jd_wheel *wheel, struct jd_timer *timer)
-{
-	uint32_t slot = timer->_slot;
-
-	if (JD_UNLIKELY(slot > JD_WHEEL_RING)) {
-		heap_remove(wheel, timer);
-		return;
-	}
-	struct jd_timer_bag *bag = &wheel->ring->slot[slot - 1];
-
-	timer->_slot = 0;
-	wheel->count--;
-	if (JD_UNLIKELY(jd_timer_bag_remove(bag, timer)))
-		ring_slot_empty(wheel, bag);
-}
-
 /* The next of the slot that is being fired. */
 static inline struct jd_timer *pop_due(struct jd_wheel *wheel)
 {
 	struct jd_timer_bag *bag = wheel->due;
 	struct jd_timer *timer = jd_timer_bag_next(bag, &wheel->walk);
 
-	/* As take_out, without a look at the timer, which may still be under way. */
+	/* As jd_wheel_remove, without a look at the timer, which may still be under way. */
 	wheel->walk.at[-1] = NULL;
 	timer->_slot = 0;
-	wheel->count--;
 	if (JD_UNLIKELY(--bag->live == 0))
-		ring_slot_empty(wheel, bag);
+		jd_wheel_ring_empty(wheel, bag);
 	return timer;
 }
 
@@ -401,7 +362,7 @@ static JD_NOINLINE struct jd_timer *pop_first(struct jd_wheel *wheel)
 	if (heap) {
 		struct jd_timer *timer = heap->entry[0].timer;
 
-		take_out(wheel, timer);
+		jd_wheel_remove(wheel, timer);
 		return timer;
 	}
 	if (!wheel->due)
@@ -461,39 +422,15 @@ void jd_wheel_fini(struct jd_wheel *wheel)
 	memset(wheel, 0, sizeof(*wheel));
 }
 
-/* The first multiple of 2^bits from ns on; ns itself where there is none before JD_NEVER. */
-static uint64_t round_up(uint64_t ns, unsigned bits)
+jd_status jd_wheel_insert_elsewhere(struct jd_wheel *wheel, struct jd_timer *timer)
 {
-	uint64_t rest = (UINT64_C(1) << bits) - 1;
-
-	return ns > UINT64_MAX - rest ? ns : (ns + rest) & ~rest;
-}
-
-jd_status jd_wheel_insert(struct jd_wheel *wheel, struct jd_timer *timer, uint64_t deadline_ns,
-			  uint64_t slack_ns)
-{
-	/* The largest power of two that is at most slack + 1. */
-	unsigned bits = slack_ns == UINT64_MAX ? 63 : 63u - (unsigned)__builtin_clzll(slack_ns + 1);
 	bool placed;
 
-	JD_ASSERT(timer->_slot == 0);
-	if (bits >= wheel->shift)
-		deadline_ns = round_up(deadline_ns, bits);
-	timer->_deadline_ns = deadline_ns;
-	if (JD_LIKELY(deadline_ns != JD_NEVER))
+	if (timer->_deadline_ns != JD_NEVER)
 		placed = place(wheel, timer);
 	else
 		placed = place_in_heap(wheel, timer, &wheel->never, JD_WHEEL_NEVER);
-	if (JD_UNLIKELY(!placed))
-		return JD_ENOMEM;
-	wheel->count++;
-	return JD_OK;
-}
-
-void jd_wheel_remove(struct jd_wheel *wheel, struct jd_timer *timer)
-{
-	JD_ASSERT(timer->_slot != 0 && wheel->count > 0);
-	take_out(wheel, timer);
+	return placed ? JD_OK : JD_ENOMEM;
 }
 
 uint64_t jd_wheel_next_deadline(struct jd_wheel *wheel)
@@ -520,6 +457,18 @@ struct jd_timer *jd_wheel_pop(struct jd_wheel *wheel, uint64_t now_ns)
 	if (now_ns > wheel->now_ns)
 		wheel->now_ns = now_ns;
 	return pop(wheel);
+}
+
+size_t jd_wheel_count(const struct jd_wheel *wheel)
+{
+	size_t n = (size_t)wheel->exact.count + wheel->never.count;
+
+	for (unsigned i = 0; wheel->ring && i < JD_WHEEL_RING; i++)
+		n += wheel->ring->slot[i].live;
+	for (unsigned level = 1; level < wheel->levels; level++)
+		for (unsigned i = 0; wheel->level[level] && i < JD_WHEEL_SLOTS; i++)
+			n += wheel->level[level]->slot[i].count;
+	return n;
 }
 
 size_t jd_wheel_advance(struct jd_wheel *wheel, uint64_t now_ns, struct jd_timer **expired)
@@ -571,7 +520,7 @@ struct jd_timer *jd_wheel_pop_any(struct jd_wheel *wheel)
 			return NULL;
 		timer = wheel->never.entry[wheel->never.count - 1].timer;
 	}
-	take_out(wheel, timer);
+	jd_wheel_remove(wheel, timer);
 	return timer;
 }
 

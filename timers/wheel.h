@@ -51,9 +51,10 @@
  * within 64 ticks, and, after a gap or more than a million timers a minute, what is left of others.
  *
  * Memory: about 8 bytes a timer in the ring, 16 elsewhere, up to four times that with cleared or
- * unused entries; tables are made on first use: 98 KB for the ring, 8 KB a level. Without memory an
- * insert says so; a move that gets none leaves the slot where it is, as a heap, out of which its
- * timers fire as exactly.
+ * unused entries; tables are made on first use: 98 KB for the ring and 64 bytes for each slot ever
+ * used, 8 KB a level. What a peak needed is kept until the end. Without memory an insert says so; a
+ * move that gets none leaves the slot where it is, as a heap, out of which its timers fire as
+ * exactly.
  *
  * Single-threaded: the caller serialises all calls on one wheel. No call blocks, reads a clock or
  * runs user code (but the allocator). Time is what the caller says it is, from jd_wheel_init on.
@@ -86,7 +87,6 @@ struct jd_wheel {
 	uint64_t tick;                 /* not after now; not after any that is occupied */
 	struct jd_timer_bag *due;      /* the slot of tick when it is being fired, or NULL */
 	struct jd_timer_bag_walk walk; /* in due; begins when its end is NULL */
-	size_t count;                  /* all timers in here */
 	uint8_t shift;
 	uint8_t levels;
 	uint16_t stuck; /* bit L: the slot of tick in level L got no memory to move */
@@ -117,11 +117,12 @@ void jd_wheel_fini(struct jd_wheel *wheel);
  * in a wheel and stays where it is in memory until it left this one.
  * JD_ENOMEM: nothing happened, the timer is in no wheel.
  */
-JD_MUST_CHECK jd_status jd_wheel_insert(struct jd_wheel *wheel, struct jd_timer *timer,
-					uint64_t deadline_ns, uint64_t slack_ns);
+JD_MUST_CHECK static inline jd_status jd_wheel_insert(struct jd_wheel *wheel,
+						      struct jd_timer *timer, uint64_t deadline_ns,
+						      uint64_t slack_ns);
 
 /* The timer must be in this wheel. */
-void jd_wheel_remove(struct jd_wheel *wheel, struct jd_timer *timer);
+static inline void jd_wheel_remove(struct jd_wheel *wheel, struct jd_timer *timer);
 
 /* True while the timer is in a wheel. */
 static inline bool jd_wheel_holds(const struct jd_timer *timer)
@@ -157,32 +158,124 @@ size_t jd_wheel_drain(struct jd_wheel *wheel, struct jd_timer **all);
 void jd_wheel_each(const struct jd_wheel *wheel,
 		   void (*fn)(void *arg, const struct jd_timer *timer), void *arg);
 
-static inline size_t jd_wheel_count(const struct jd_wheel *wheel)
-{
-	return wheel->count;
-}
+/* How many there are: a look at every slot, because no operation counts. */
+size_t jd_wheel_count(const struct jd_wheel *wheel);
 
 static inline uint64_t jd_wheel_now(const struct jd_wheel *wheel)
 {
 	return wheel->now_ns;
 }
 
-/* --- For wheel_check.c ---------------------------------------------------------------------- */
+/* --- How it is done: inline for the ring, else in wheel.c ------------------------------------- */
 
 /*
- * jd_timer._slot of a timer in a wheel: 1 + slot in the ring; JD_WHEEL_EXACT, JD_WHEEL_NEVER; from
- * JD_WHEEL_UPPER on, JD_WHEEL_SLOTS a level.
+ * jd_timer._slot of a timer in a wheel: in the ring, the offset of its bag in bytes, which saves
+ * a removal the arithmetic; JD_WHEEL_EXACT, JD_WHEEL_NEVER; from JD_WHEEL_UPPER on, JD_WHEEL_SLOTS
+ * a level.
  */
 enum {
-	JD_WHEEL_EXACT = JD_WHEEL_RING + 1,
+	JD_WHEEL_EXACT = sizeof(struct jd_wheel_ring),
 	JD_WHEEL_NEVER,
 	JD_WHEEL_UPPER,
 };
+
+static inline uint32_t jd_wheel_ring_slot(unsigned i)
+{
+	return (uint32_t)(offsetof(struct jd_wheel_ring, slot) + i * sizeof(struct jd_timer_bag));
+}
+
+static inline struct jd_timer_bag *jd_wheel_ring_bag(const struct jd_wheel *wheel, uint32_t slot)
+{
+	return (struct jd_timer_bag *)(void *)((char *)wheel->ring + slot);
+}
 
 /* A slot of level L spans 2^this ticks. */
 static inline unsigned jd_wheel_width(unsigned level)
 {
 	return JD_WHEEL_RATIO_BITS * level;
+}
+
+jd_status jd_wheel_insert_elsewhere(struct jd_wheel *wheel, struct jd_timer *timer);
+void jd_wheel_remove_elsewhere(struct jd_wheel *wheel, struct jd_timer *timer);
+
+/* Makes room in slot i of the ring, which is full; false: no memory. The last one left the bag. */
+bool jd_wheel_ring_grow(struct jd_wheel *wheel, unsigned i);
+void jd_wheel_ring_empty(struct jd_wheel *wheel, struct jd_timer_bag *bag);
+
+static inline void jd_wheel_set_bit(uint64_t *summary, uint64_t *words, unsigned i)
+{
+	words[i / 64] |= UINT64_C(1) << i % 64;
+	*summary |= UINT64_C(1) << i / 64;
+}
+
+/* The largest power of two that is at most slack + 1 has so many bits below it. */
+static inline unsigned jd_wheel_slack_bits(uint64_t slack_ns)
+{
+	return slack_ns == UINT64_MAX ? 63 : 63u - (unsigned)__builtin_clzll(slack_ns + 1);
+}
+
+/* The first multiple of 2^bits from ns on; ns itself where there is none before JD_NEVER. */
+static inline uint64_t jd_wheel_round_up(uint64_t ns, unsigned bits)
+{
+	uint64_t rest = (UINT64_C(1) << bits) - 1;
+
+	return ns > UINT64_MAX - rest ? ns : (ns + rest) & ~rest;
+}
+
+/* At the begin of a tick that the ring reaches. */
+static inline bool jd_wheel_in_ring(const struct jd_wheel *wheel, uint64_t ns)
+{
+	uint64_t tick = ns >> wheel->shift;
+
+	return tick << wheel->shift == ns && tick >= wheel->tick &&
+	       tick - wheel->tick < JD_WHEEL_RING;
+}
+
+static inline bool jd_wheel_place_in_ring(struct jd_wheel *wheel, struct jd_timer *timer,
+					  uint64_t tick)
+{
+	unsigned i = tick % JD_WHEEL_RING;
+
+	if (JD_UNLIKELY(!wheel->ring || jd_timer_bag_full(&wheel->ring->slot[i])) &&
+	    !jd_wheel_ring_grow(wheel, i))
+		return false;
+	struct jd_wheel_ring *ring = wheel->ring;
+
+	if (ring->slot[i].live == 0)
+		jd_wheel_set_bit(&ring->summary, ring->occupied, i);
+	timer->_slot = jd_wheel_ring_slot(i);
+	jd_timer_bag_append(&ring->slot[i], timer);
+	return true;
+}
+
+static inline jd_status jd_wheel_insert(struct jd_wheel *wheel, struct jd_timer *timer,
+					uint64_t deadline_ns, uint64_t slack_ns)
+{
+	unsigned bits = jd_wheel_slack_bits(slack_ns);
+
+	JD_ASSERT(timer->_slot == 0);
+	if (bits >= wheel->shift)
+		deadline_ns = jd_wheel_round_up(deadline_ns, bits);
+	timer->_deadline_ns = deadline_ns;
+	if (JD_UNLIKELY(deadline_ns == JD_NEVER || !jd_wheel_in_ring(wheel, deadline_ns)))
+		return jd_wheel_insert_elsewhere(wheel, timer);
+	return jd_wheel_place_in_ring(wheel, timer, deadline_ns >> wheel->shift) ? JD_OK
+										 : JD_ENOMEM;
+}
+
+static inline void jd_wheel_remove(struct jd_wheel *wheel, struct jd_timer *timer)
+{
+	uint32_t slot = timer->_slot;
+
+	if (JD_UNLIKELY(slot - 1 >= JD_WHEEL_EXACT - 1)) {
+		jd_wheel_remove_elsewhere(wheel, timer);
+		return;
+	}
+	struct jd_timer_bag *bag = jd_wheel_ring_bag(wheel, slot);
+
+	timer->_slot = 0;
+	if (JD_UNLIKELY(jd_timer_bag_remove(bag, timer)))
+		jd_wheel_ring_empty(wheel, bag);
 }
 
 #endif

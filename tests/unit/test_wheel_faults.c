@@ -62,8 +62,6 @@ static void test_check_sees_planted_faults(void **state)
 
 	(void)state;
 	assert_non_null(sink);
-	expect_unsound(wheel.count, 9);
-	expect_unsound(wheel.count, 7);
 	expect_unsound(wheel.tick, 1);
 	expect_unsound(wheel.pool.used, 1);
 	expect_unsound(wheel.pool.unused[2], NULL);
@@ -78,6 +76,7 @@ static void test_check_sees_planted_faults(void **state)
 	expect_unsound(t[3]._index, 1);
 	expect_unsound(t[3]._slot, JD_WHEEL_NEVER);
 	expect_unsound(t[7]._deadline_ns, 99);
+	expect_unsound(wheel.ring->slot[0].end, wheel.ring->slot[1].end);
 	expect_unsound(wheel.ring->slot[1].live, 2);
 	expect_unsound(wheel.ring->slot[1].live, 0);
 	expect_unsound(wheel.ring->slot[1].capacity, 7);
@@ -91,7 +90,6 @@ static void test_check_sees_planted_faults(void **state)
 	expect_unsound(wheel.exact.min_ns, 9);
 	expect_unsound(wheel.exact.entry[0].deadline_ns, 12);
 	expect_unsound(wheel.exact.entry[0].timer, &t[4]);
-	expect_unsound(wheel.exact.count, 1);
 	expect_unsound(wheel.exact.count, 5);
 	expect_unsound(wheel.level[4]->slot[64].min_ns, 9);
 	expect_unsound(wheel.level[4]->slot[64].count, 0);
