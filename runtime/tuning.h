@@ -96,6 +96,9 @@
 /* Pauses between two looks of a dozing worker, some 20 ns each. */
 #define JD_WORKER_DOZE_PAUSES 8
 
+/* Looks of a dozing worker between two yields: one of some 0.4 us each us. */
+#define JD_WORKER_DOZE_YIELD 4
+
 /* Looks at most: the time is what ends it. One in model tests, where there is none. */
 #ifndef JD_WORKER_DOZE_ROUNDS
 #define JD_WORKER_DOZE_ROUNDS 100000

@@ -13,6 +13,7 @@
  * belong to another thread.
  */
 #include <jackdaw/scheduler.h>
+#include <jackdaw/ws_scheduler.h>
 
 #include "deque/injector.h"
 #include "platform/platform.h"
@@ -30,6 +31,7 @@ struct jd_worker_stats {
 	_Atomic(uint64_t) stolen;   /* taken from other workers */
 	_Atomic(uint64_t) injected; /* taken from the injector */
 	_Atomic(uint64_t) searches; /* times it looked for work everywhere */
+	_Atomic(uint64_t) dozes;    /* times it dozed before it slept, or instead */
 	_Atomic(uint64_t) parks;    /* times it went to sleep */
 	_Atomic(uint64_t) woken;    /* times somebody woke it */
 	_Atomic(uint64_t) useful;   /* of these, it found something in its first search */
@@ -159,6 +161,10 @@ void jd_worker_drive(struct jd_runnable *job, struct jd_worker *unused);
 
 /* Fills the worker's victims, class by class of distance. Needs its index and the placement. */
 void jd_worker_order_victims(struct jd_worker *w);
+
+/* Adds up the counters of the workers [first, end). */
+void jd_workers_stats(const struct jd_workers *all, unsigned first, unsigned end,
+		      struct jd_ws_stats *stats);
 
 void jd_workers_dump(const struct jd_workers *all, FILE *out);
 

@@ -73,17 +73,22 @@ static bool may_doze(struct jd_worker *w)
 
 /*
  * Looks at the own word, which has a cache line to itself, and at no queue: who posts finds this
- * worker as he finds a sleeper, but needs no system call, nor does the worker.
+ * worker as he finds a sleeper, but needs no system call, nor does the worker. It gives way now and
+ * then, as who is going to post may be waiting for this very CPU: a sleeper is often woken where
+ * its waker runs.
  */
 static void doze(struct jd_worker *w, uint64_t deadline)
 {
 	uint64_t end = jd_clock_now() + w->doze_ns;
 
+	jd_worker_count(&w->stats.dozes, 1);
 	if (end > deadline)
 		end = deadline;
 	for (int round = 0; round < JD_WORKER_DOZE_ROUNDS && jd_clock_now() < end; round++) {
 		for (int i = 0; i < JD_WORKER_DOZE_PAUSES; i++)
 			jd_cpu_relax();
+		if (round % JD_WORKER_DOZE_YIELD == JD_WORKER_DOZE_YIELD - 1)
+			jd_thread_yield();
 		if (atomic_load_explicit(&w->word, memory_order_relaxed) != JD_IDLE_DOZING)
 			return;
 	}

@@ -292,6 +292,22 @@ static const struct jd_scheduler_ops ws_ops = {
 	.free = ws_free,
 };
 
+jd_status jd_ws_scheduler_stats(struct jd_scheduler *scheduler, uint32_t worker,
+				struct jd_ws_stats *stats)
+{
+	if (!scheduler || !stats)
+		return JD_EINVAL;
+	if (scheduler->ops != &ws_ops)
+		return JD_ENOTSUP;
+	const struct jd_workers *all = &ws_of(scheduler)->workers;
+	bool one = worker != JD_WS_ALL;
+
+	if (one && worker >= all->count)
+		return JD_EINVAL;
+	jd_workers_stats(all, one ? worker : 0, one ? worker + 1 : all->count, stats);
+	return JD_OK;
+}
+
 /* A number from 1 to JD_WORKERS_MAX and nothing else; 0: it is none. */
 static unsigned parse_workers(const char *text)
 {

@@ -81,6 +81,33 @@ struct jd_ws_options {
 JD_API JD_MUST_CHECK jd_status jd_ws_scheduler_new(const struct jd_ws_options *options,
 						   struct jd_scheduler **scheduler);
 
+/* What workers have done since their scheduler was made. */
+struct jd_ws_stats {
+	uint64_t run;            /* runnables and forked frames run */
+	uint64_t stolen;         /* taken from other workers */
+	uint64_t injected;       /* taken from what other threads handed in */
+	uint64_t searches;       /* looks for work everywhere, each of some rounds */
+	uint64_t dozes;          /* times a worker spun, a sleeper already, before it slept */
+	uint64_t parks;          /* times one slept in the kernel */
+	uint64_t handed_on;      /* times one changed its thread because a task blocked */
+	uint64_t wakes_sent;     /* sleepers woken, dozing ones included; of the whole scheduler */
+	uint64_t wakes_useful;   /* of these, who found something at once */
+	uint64_t wakes_spurious; /* who found nothing: somebody else was faster */
+};
+
+/* For jd_ws_scheduler_stats: all workers together. */
+#define JD_WS_ALL UINT32_MAX
+
+/*
+ * Reads the counters of one worker, or of all (JD_WS_ALL). Any thread, any time until destroy; does
+ * not block, and costs the workers nothing: each counts for itself, without a locked instruction.
+ * What happened before the call is counted; of what goes on meanwhile one counter may know and
+ * another not, and a wake-up under way is sent, but neither useful nor spurious yet. No counter
+ * goes back. JD_EINVAL: NULL, no such worker; JD_ENOTSUP: another kind of scheduler.
+ */
+JD_API jd_status jd_ws_scheduler_stats(struct jd_scheduler *scheduler, uint32_t worker,
+				       struct jd_ws_stats *stats);
+
 JD_END_DECLS
 
 #endif

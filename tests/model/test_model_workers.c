@@ -223,6 +223,10 @@ bool jd_placement_bind(const struct jd_placement *self, unsigned worker)
 	return false;
 }
 
+void jd_thread_yield(void)
+{
+}
+
 bool jd_cpu_crowded(void)
 {
 	return false;

@@ -1,5 +1,6 @@
 /* test_ws_idle.c - the workers' counters: idle is idle, and who is woken is needed. */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <cmocka.h>
 
 #include <jackdaw/task.h>
+#include <jackdaw/test_scheduler.h>
 #include <jackdaw/timer.h>
 #include <jackdaw/ws_scheduler.h>
 
@@ -20,48 +22,35 @@ enum {
 	PATIENCE = 10000,
 };
 
-/* What a dump says, all workers together. */
+/* What a dump says, and the counters, all workers together. */
 struct facts {
 	unsigned sleeping;
-	unsigned long long searches, parks, run;
-	unsigned long long sent, useful, spurious;
+	struct jd_ws_stats stats;
 };
-
-static unsigned long long after(const char *line, const char *word)
-{
-	const char *at = strstr(line, word);
-	unsigned long long n = 0;
-
-	assert_non_null(at);
-	assert_int_equal(sscanf(at + strlen(word), "%llu", &n), 1);
-	return n;
-}
 
 static void look(struct jd_scheduler *scheduler, struct facts *facts)
 {
 	FILE *file = tmpfile();
-	char line[256];
-	bool totals = false;
+	char line[256], totals[128];
+	bool found = false;
 
 	assert_non_null(file);
 	*facts = (struct facts){0};
 	jd_dump(scheduler, file);
+	assert_int_equal(jd_ws_scheduler_stats(scheduler, JD_WS_ALL, &facts->stats), JD_OK);
 	rewind(file);
+	snprintf(totals, sizeof(totals),
+		 "  wake-ups sent %" PRIu64 " useful %" PRIu64 " spurious %" PRIu64 "\n",
+		 facts->stats.wakes_sent, facts->stats.wakes_useful, facts->stats.wakes_spurious);
 	while (fgets(line, sizeof(line), file)) {
-		if (strncmp(line, "  worker ", 9) == 0) {
+		if (strncmp(line, "  worker ", 9) == 0)
 			facts->sleeping += strstr(line, " sleeping") != NULL;
-			facts->searches += after(line, " searches ");
-			facts->parks += after(line, " parks ");
-			facts->run += after(line, " run ");
-		} else if (strncmp(line, "  wake-ups ", 11) == 0) {
-			facts->sent = after(line, " sent ");
-			facts->useful = after(line, " useful ");
-			facts->spurious = after(line, " spurious ");
-			totals = true;
-		}
+		else if (strcmp(line, totals) == 0)
+			found = true;
 	}
-	assert_true(totals);
 	fclose(file);
+	/* Between dump and stats a worker may still have gone to sleep, not when all slept. */
+	assert_true(found || facts->sleeping < WORKERS);
 }
 
 static jd_status never_poll(struct jd_future *future, struct jd_context *context, void *result)
@@ -82,13 +71,16 @@ static void wait_ms(struct jd_scheduler *scheduler, unsigned ms)
 	assert_int_equal(jd_block_with_timeout(scheduler, &never, ms * JD_MS, NULL), JD_ETIMEDOUT);
 }
 
-/* Until all workers sleep. */
+/* Until all workers sleep, and have counted that. */
 static void settle(struct jd_scheduler *scheduler, struct facts *facts)
 {
+	uint64_t parks = 0;
+
 	for (int i = 0; i < PATIENCE; i++) {
 		look(scheduler, facts);
-		if (facts->sleeping == WORKERS)
+		if (facts->sleeping == WORKERS && facts->stats.parks == parks)
 			return;
+		parks = facts->stats.parks;
 		wait_ms(scheduler, 1);
 	}
 	fail_msg("the workers do not go to sleep");
@@ -121,10 +113,10 @@ static void test_idle_workers_do_nothing(void **state)
 	wait_ms(scheduler, QUIET_MS);
 	look(scheduler, &now);
 	assert_int_equal(now.sleeping, WORKERS);
-	assert_int_equal(now.searches, before.searches);
-	assert_int_equal(now.parks, before.parks);
-	assert_int_equal(now.sent, before.sent);
-	assert_true(now.run >= 1000);
+	assert_int_equal(now.stats.searches, before.stats.searches);
+	assert_int_equal(now.stats.parks, before.stats.parks);
+	assert_int_equal(now.stats.wakes_sent, before.stats.wakes_sent);
+	assert_true(now.stats.run >= 1000);
 	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
 }
 
@@ -141,8 +133,8 @@ static void test_a_far_timer_wakes_nobody(void **state)
 	settle(scheduler, &before);
 	wait_ms(scheduler, QUIET_MS);
 	look(scheduler, &now);
-	assert_int_equal(now.parks, before.parks);
-	assert_int_equal(now.searches, before.searches);
+	assert_int_equal(now.stats.parks, before.stats.parks);
+	assert_int_equal(now.stats.searches, before.stats.searches);
 	jd_future_drop(&sleep.base);
 	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
 }
@@ -161,11 +153,53 @@ static void test_a_task_wakes_one_worker(void **state)
 		assert_int_equal(jd_spawn_fn(scheduler, nothing, NULL, &task), JD_OK);
 		assert_int_equal(jd_task_join(task, NULL), JD_OK);
 		settle(scheduler, &now);
-		assert_int_equal(now.sent, before.sent + i);
-		assert_int_equal(now.useful, before.useful + i);
-		assert_int_equal(now.spurious, before.spurious);
+		assert_int_equal(now.stats.wakes_sent, before.stats.wakes_sent + i);
+		assert_int_equal(now.stats.wakes_useful, before.stats.wakes_useful + i);
+		assert_int_equal(now.stats.wakes_spurious, before.stats.wakes_spurious);
 	}
 	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
+}
+
+/* The workers' counters, one by one, are those of all; bad questions are answered. */
+static void test_stats(void **state)
+{
+	const struct jd_test_options none = {0};
+	struct jd_scheduler *scheduler = make();
+	struct jd_test_scheduler *test;
+	struct jd_ws_stats all, one, sum = {0};
+	struct facts facts;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(jd_spawn_fn(scheduler, nothing, NULL, NULL), JD_OK);
+	assert_int_equal(jd_scheduler_drain(scheduler, JD_NEVER), JD_OK);
+	settle(scheduler, &facts);
+	assert_int_equal(jd_ws_scheduler_stats(scheduler, JD_WS_ALL, &all), JD_OK);
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		assert_int_equal(jd_ws_scheduler_stats(scheduler, i, &one), JD_OK);
+		assert_int_equal(one.wakes_sent, all.wakes_sent);
+		sum.run += one.run;
+		sum.injected += one.injected;
+		sum.parks += one.parks;
+		sum.wakes_useful += one.wakes_useful;
+		sum.wakes_spurious += one.wakes_spurious;
+	}
+	assert_int_equal(sum.run, all.run);
+	assert_int_equal(all.run, 1000);
+	assert_int_equal(sum.injected, all.injected);
+	assert_int_equal(all.injected, 1000);
+	assert_int_equal(sum.parks, all.parks);
+	assert_true(all.parks >= WORKERS);
+	assert_int_equal(sum.wakes_useful, all.wakes_useful);
+	/* All sleep: of no wake-up is it still open whether it was useful. */
+	assert_int_equal(all.wakes_sent, all.wakes_useful + all.wakes_spurious);
+	assert_int_equal(jd_ws_scheduler_stats(scheduler, WORKERS, &one), JD_EINVAL);
+	assert_int_equal(jd_ws_scheduler_stats(NULL, 0, &one), JD_EINVAL);
+	assert_int_equal(jd_ws_scheduler_stats(scheduler, 0, NULL), JD_EINVAL);
+	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
+	assert_int_equal(jd_test_scheduler_new(&none, &test), JD_OK);
+	assert_int_equal(jd_ws_scheduler_stats(jd_test_scheduler_base(test), 0, &one), JD_ENOTSUP);
+	assert_int_equal(jd_scheduler_destroy(jd_test_scheduler_base(test)), JD_OK);
 }
 
 int main(void)
@@ -174,6 +208,7 @@ int main(void)
 		cmocka_unit_test(test_idle_workers_do_nothing),
 		cmocka_unit_test(test_a_far_timer_wakes_nobody),
 		cmocka_unit_test(test_a_task_wakes_one_worker),
+		cmocka_unit_test(test_stats),
 	};
 
 	return cmocka_run_group_tests_name("ws idle", tests, NULL, NULL);
