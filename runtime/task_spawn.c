@@ -2,15 +2,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/memory.h"
 #include "runtime/task.h"
-#include "runtime/worker.h"
+#include "runtime/worker_wake.h"
 
-/* What goes into a task: a future, perhaps in a wrapper. */
+/* What goes into a task: a future, perhaps in a wrapper of so many bytes. */
 struct content {
-	const struct jd_future_ops *ops;       /* of the future */
-	const struct jd_future *future;        /* its state */
+	const struct jd_future *future;
 	const struct jd_task_wrapper *wrapper; /* NULL: none */
 	size_t wrapper_size;
-	size_t size; /* of both */
 };
 
 size_t jd_task_size(size_t future_size, size_t result_size)
@@ -81,22 +79,23 @@ static inline void copy_state(void *to, const void *from, size_t size)
 	}
 }
 
-static void write_wrapped(struct jd_task *task, const struct content *content)
+static void write_wrapped(struct jd_task *task, struct content content)
 {
+	const struct jd_future_ops *ops = content.future->ops;
 	struct jd_task_wrapper *w = jd_task_get_wrapper(task);
 
-	memcpy(w, content->wrapper, content->wrapper_size);
-	memcpy(jd_task_wrapped(w, content->wrapper_size), content->future, content->ops->size);
-	w->ops.drop_result = content->ops->drop_result;
-	w->ops.size = content->size;
-	w->ops.result_size = content->ops->result_size;
+	memcpy(w, content.wrapper, content.wrapper_size);
+	memcpy(jd_task_wrapped(w, content.wrapper_size), content.future, ops->size);
+	w->ops.drop_result = ops->drop_result;
+	w->ops.size = jd_task_align(content.wrapper_size) + ops->size;
+	w->ops.result_size = ops->result_size;
 	w->base.ops = &w->ops;
 	task->ops = &w->ops;
 }
 
 /* All that is new about a task in a block. Others may look at label, site and state: each_entry. */
 static inline void write_task(struct jd_task *task, struct jd_scheduler *scheduler,
-			      const struct content *content, const struct jd_task_options *options,
+			      struct content content, const struct jd_task_options *options,
 			      uint64_t state)
 {
 	task->runnable.ops = &jd_task_runnable_ops;
@@ -108,17 +107,17 @@ static inline void write_task(struct jd_task *task, struct jd_scheduler *schedul
 	atomic_store_explicit(&task->label, options->label, memory_order_release);
 	/* order: (TK3) release - as (TK1); pairs with (TK4). */
 	atomic_store_explicit(&task->site, options->site, memory_order_release);
-	if (JD_UNLIKELY(content->wrapper != NULL)) {
+	if (content.wrapper) {
 		write_wrapped(task, content);
 	} else {
-		task->ops = content->ops;
-		copy_state(jd_task_future(task), content->future, content->size);
+		task->ops = content.future->ops;
+		copy_state(jd_task_future(task), content.future, content.future->ops->size);
 	}
 }
 
 /* A task in a block from the lane. Owner of the lane. */
 static inline struct jd_task *make_in_lane(struct jd_lane *lane, unsigned units,
-					   const struct content *content,
+					   struct content content,
 					   const struct jd_task_options *options, uint64_t state)
 {
 	struct jd_task *task = (struct jd_task *)(void *)jd_lane_take(lane, units);
@@ -130,10 +129,9 @@ static inline struct jd_task *make_in_lane(struct jd_lane *lane, unsigned units,
 	return task;
 }
 
-JD_NOINLINE static struct jd_task *make_as_guest(struct jd_scheduler *scheduler, unsigned units,
-						 const struct content *content,
-						 const struct jd_task_options *options,
-						 uint64_t state)
+static struct jd_task *make_as_guest(struct jd_scheduler *scheduler, unsigned units,
+				     struct content content, const struct jd_task_options *options,
+				     uint64_t state)
 {
 	struct jd_lane_guest *guest = jd_lane_guest(scheduler);
 
@@ -147,9 +145,9 @@ JD_NOINLINE static struct jd_task *make_as_guest(struct jd_scheduler *scheduler,
 }
 
 /* A task in memory, and with an entry, of its own: few, large, or of a scheduler without lanes. */
-JD_NOINLINE static struct jd_task *make_alone(struct jd_scheduler *scheduler, size_t size,
-					      const struct content *content,
-					      const struct jd_task_options *options, uint64_t state)
+static struct jd_task *make_alone(struct jd_scheduler *scheduler, size_t size,
+				  struct content content, const struct jd_task_options *options,
+				  uint64_t state)
 {
 	struct jd_registry_entry *entry = jd_memory_alloc(
 		scheduler->allocator, offsetof(struct jd_registry_entry, word) + size,
@@ -169,26 +167,54 @@ JD_NOINLINE static struct jd_task *make_alone(struct jd_scheduler *scheduler, si
 	return task;
 }
 
+/* The bytes of a task with this content; 0: more than there can be. */
+static inline size_t size_with(struct content content)
+{
+	size_t size = content.future->ops->size, result_size = content.future->ops->result_size;
+
+	if (JD_UNLIKELY((size | result_size) > SIZE_MAX / 8))
+		return 0;
+	if (content.wrapper)
+		size += jd_task_align(content.wrapper_size);
+	return jd_task_block_size(size, result_size);
+}
+
+/* The content by its parts, because in memory it would be written by words and read by more. */
+JD_NOINLINE static struct jd_task *
+make_elsewhere(struct jd_scheduler *scheduler, const struct jd_future *future,
+	       const struct jd_task_wrapper *wrapper, size_t wrapper_size,
+	       const struct jd_task_options *options, uint64_t state)
+{
+	struct content content = {future, wrapper, wrapper_size};
+	size_t size = size_with(content);
+	unsigned units = options->kind == JD_TASK_BACKGROUND ? jd_lane_units(size) : 0;
+
+	if (!size)
+		return NULL;
+	return units && scheduler->registry->guests
+		       ? make_as_guest(scheduler, units, content, options, state)
+		       : make_alone(scheduler, size, content, options, state);
+}
+
 /* worker: the one the calling thread drives, or NULL. NULL: no memory. */
 static inline struct jd_task *make(struct jd_scheduler *scheduler, struct jd_worker *worker,
-				   const struct content *content,
+				   const struct jd_future *future,
+				   const struct jd_task_wrapper *wrapper, size_t wrapper_size,
 				   const struct jd_task_options *options, uint64_t state)
 {
-	if (JD_UNLIKELY(content->size > SIZE_MAX / 4 || content->ops->result_size > SIZE_MAX / 4))
-		return NULL;
-	size_t size = jd_task_block_size(content->size, content->ops->result_size);
+	struct content content = {future, wrapper, wrapper_size};
+	struct jd_task *task = NULL;
 	/* Of other kinds tasks are few, and end elsewhere. */
-	unsigned units = options->kind == JD_TASK_BACKGROUND ? jd_lane_units(size) : 0;
-	struct jd_task *task;
+	unsigned units = worker && options->kind == JD_TASK_BACKGROUND
+				 ? jd_lane_units(size_with(content))
+				 : 0;
 
-	if (JD_LIKELY(worker && units)) {
+	if (JD_LIKELY(units)) {
 		task = make_in_lane(&worker->lane, units, content, options, state);
 		if (JD_LIKELY(task != NULL))
 			jd_lane_retain(&worker->lane);
-	} else if (units && scheduler->registry->guests) {
-		task = make_as_guest(scheduler, units, content, options, state);
 	} else {
-		task = make_alone(scheduler, size, content, options, state);
+		task = make_elsewhere(scheduler, future, wrapper, wrapper_size, options, state);
 	}
 	if (JD_LIKELY(task != NULL))
 		jd_task_observe(task, JD_EVENT_SPAWN);
@@ -203,10 +229,8 @@ jd_status jd_task_new(struct jd_scheduler *scheduler, struct jd_future *future,
 {
 	if (!runnable || !out || !spawn_valid(scheduler, future, options))
 		return JD_EINVAL;
-	const struct content content = {
-		.ops = future->ops, .future = future, .size = future->ops->size};
-	struct jd_task *task =
-		make(scheduler, jd_worker_here(scheduler), &content, options, JD_TASK_STATE_NEW);
+	struct jd_task *task = make(scheduler, jd_worker_here(scheduler), future, NULL, 0, options,
+				    JD_TASK_STATE_NEW);
 
 	if (!task)
 		return JD_ENOMEM;
@@ -232,18 +256,9 @@ jd_status jd_task_new_around(struct jd_scheduler *scheduler, const struct jd_tas
 {
 	if (!spawn_valid(scheduler, future, options))
 		return JD_EINVAL;
-	if (future->ops->size > SIZE_MAX / 4)
-		return JD_ENOMEM;
-	const struct content content = {
-		.ops = future->ops,
-		.future = future,
-		.wrapper = wrapper,
-		.wrapper_size = size,
-		.size = jd_task_align(size) + future->ops->size,
-	};
 	uint64_t state = handle ? JD_TASK_STATE_NEW : JD_TASK_STATE_DETACHED;
 
-	*out = make(scheduler, jd_worker_here(scheduler), &content, options,
+	*out = make(scheduler, jd_worker_here(scheduler), future, wrapper, size, options,
 		    state | JD_TASK_SHARED);
 	return *out ? JD_OK : JD_ENOMEM;
 }
@@ -272,16 +287,16 @@ jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future
 {
 	if (JD_UNLIKELY(!spawn_valid(scheduler, future, options)))
 		return JD_EINVAL;
-	const struct content content = {
-		.ops = future->ops, .future = future, .size = future->ops->size};
 	struct jd_worker *worker = jd_worker_here(scheduler);
-	struct jd_task *task = make(scheduler, worker, &content, options,
+	struct jd_task *task = make(scheduler, worker, future, NULL, 0, options,
 				    out ? JD_TASK_STATE_NEW : JD_TASK_STATE_DETACHED);
 
 	if (JD_UNLIKELY(!task))
 		return JD_ENOMEM;
 	/* Without a handle the task may be gone as soon as it is queued. */
-	jd_status status = jd_task_first_schedule(task);
+	jd_status status = JD_LIKELY(worker && options->kind == JD_TASK_BACKGROUND)
+				   ? jd_worker_spawn(worker, &task->runnable)
+				   : jd_task_first_schedule(task);
 
 	if (JD_UNLIKELY(status != JD_OK))
 		jd_task_abandon(task, out != NULL);

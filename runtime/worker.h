@@ -81,6 +81,7 @@ struct jd_workers {
 	struct jd_injector injector;          /* A */
 	JD_CACHE_ALIGNED struct jd_idle idle; /* A */
 	_Atomic(uint64_t) wakes;              /* A: sleepers that were woken */
+	_Atomic(uint32_t) phase;              /* A: the scheduler's; 0: new work is taken */
 	_Atomic(uint32_t) stop;               /* A: the loops end */
 };
 

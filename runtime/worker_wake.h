@@ -3,6 +3,7 @@
 #ifndef JD_RUNTIME_WORKER_WAKE_H
 #define JD_RUNTIME_WORKER_WAKE_H
 
+#include "runtime/runnable.h"
 #include "runtime/worker.h"
 
 /* Makes a sleeping worker notified; the caller has claimed a searcher. False: it does not sleep. */
@@ -26,6 +27,24 @@ static inline void jd_worker_wake_pushed(struct jd_workers *all)
 {
 	if (JD_UNLIKELY(jd_idle_post_exchanged(&all->idle)))
 		jd_worker_wake_claimed(all);
+}
+
+/*
+ * jd_schedule for new work of a worker that the calling thread drives: nothing is looked up again.
+ * JD_ECLOSED.
+ */
+static inline jd_status jd_worker_spawn(struct jd_worker *w, struct jd_runnable *runnable)
+{
+	/* order: (S3) acquire - as (S1); pairs with (S2). */
+	if (JD_UNLIKELY(atomic_load_explicit(&w->all->phase, memory_order_acquire) != 0))
+		return JD_ECLOSED;
+	jd_runnable_mark(runnable);
+	if (JD_LIKELY(jd_local_push(&w->local, runnable) == JD_OK)) {
+		jd_worker_wake_pushed(w->all);
+		return JD_OK;
+	}
+	jd_runnable_unmark(runnable);
+	return jd_workers_schedule(w->all, runnable);
 }
 
 #endif

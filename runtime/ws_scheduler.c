@@ -13,6 +13,7 @@
 #include "runtime/tuning.h"
 #include "runtime/worker.h"
 
+/* The phase of the workers; it only grows. */
 enum ws_phase {
 	WS_OPEN,
 	WS_CLOSED,  /* admitted work goes on */
@@ -22,7 +23,6 @@ enum ws_phase {
 /* Access: I immutable after new, A any thread, atomic. */
 struct jd_ws_scheduler {
 	struct jd_scheduler base;
-	_Atomic(uint32_t) phase;      /* A: enum ws_phase, only grows */
 	bool has_main;                /* I */
 	const char *workers_by;       /* I: who said how many workers; static */
 	struct jd_topology *topology; /* I */
@@ -44,20 +44,20 @@ static struct jd_ws_scheduler *ws_of(struct jd_scheduler *base)
 static enum ws_phase phase_of(const struct jd_ws_scheduler *ws)
 {
 	/* order: (S1) acquire - what came before the change; pairs with (S2). */
-	return (enum ws_phase)atomic_load_explicit(&ws->phase, memory_order_acquire);
+	return (enum ws_phase)atomic_load_explicit(&ws->workers.phase, memory_order_acquire);
 }
 
 /* Goes on to a later phase; false when it was that far already. */
 static bool advance_phase(struct jd_ws_scheduler *ws, enum ws_phase phase)
 {
-	uint32_t old = atomic_load_explicit(&ws->phase, memory_order_relaxed);
+	uint32_t old = atomic_load_explicit(&ws->workers.phase, memory_order_relaxed);
 
 	do {
 		if (old >= (uint32_t)phase)
 			return false;
 	}
-	/* order: (S2) acq_rel - what came before the change; pairs with (S1). */
-	while (!atomic_compare_exchange_weak_explicit(&ws->phase, &old, (uint32_t)phase,
+	/* order: (S2) acq_rel - what came before the change; pairs with (S1), (S3). */
+	while (!atomic_compare_exchange_weak_explicit(&ws->workers.phase, &old, (uint32_t)phase,
 						      memory_order_acq_rel, memory_order_relaxed));
 	return true;
 }

@@ -1,6 +1,6 @@
 /* model_no_lane.c - what tasks want of lanes and slabs, where no thread has any. */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/lane.h"
+#include "runtime/worker_wake.h"
 #include "tests/model/model.h"
 
 static void no_lane(void)
@@ -61,5 +61,27 @@ void jd_registry_check(struct jd_registry *registry, struct jd_registry_tally *t
 {
 	(void)registry;
 	(void)tally;
+	no_lane();
+}
+
+jd_status jd_deque_reserve(struct jd_deque *d, size_t n)
+{
+	(void)d;
+	(void)n;
+	no_lane();
+	return JD_OK;
+}
+
+jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnable)
+{
+	(void)all;
+	(void)runnable;
+	no_lane();
+	return JD_OK;
+}
+
+void jd_worker_wake_claimed(struct jd_workers *all)
+{
+	(void)all;
 	no_lane();
 }
