@@ -269,10 +269,7 @@ static void fork_children(struct jd_fork_point fork, const struct uts_tree *tree
 		fork_search(fork, tree, &child.node, count);
 		return;
 	}
-	count->nodes += child.count.nodes;
-	count->leaves += child.count.leaves;
-	if (child.count.depth > count->depth)
-		count->depth = child.count.depth;
+	uts_add(count, &child.count);
 }
 
 static void fork_search(struct jd_fork_point fork, const struct uts_tree *tree,
@@ -353,15 +350,12 @@ static jd_status uts_serial(void *arg)
 
 static const char *uts_check(void *arg)
 {
-	struct uts_data *data = arg;
+	const struct uts_data *data = arg;
+	const struct uts_count count = {atomic_load_explicit(&data->nodes, memory_order_relaxed),
+					atomic_load_explicit(&data->leaves, memory_order_relaxed),
+					atomic_load_explicit(&data->depth, memory_order_relaxed)};
 
-	if (atomic_load_explicit(&data->nodes, memory_order_relaxed) != data->tree->nodes)
-		return "wrong number of nodes";
-	if (atomic_load_explicit(&data->leaves, memory_order_relaxed) != data->tree->leaves)
-		return "wrong number of leaves";
-	if (atomic_load_explicit(&data->depth, memory_order_relaxed) != data->tree->depth)
-		return "wrong depth";
-	return NULL;
+	return uts_wrong(data->tree, &count);
 }
 
 void b_uts(void)

@@ -90,3 +90,12 @@ int uts_children(const struct uts_tree *tree, const struct uts_node *node)
 		return (int)tree->b0;
 	return random_value(node) < tree->q ? tree->m : 0;
 }
+
+const char *uts_wrong(const struct uts_tree *tree, const struct uts_count *count)
+{
+	if (count->nodes != tree->nodes)
+		return "wrong number of nodes";
+	if (count->leaves != tree->leaves)
+		return "wrong number of leaves";
+	return count->depth == tree->depth ? NULL : "wrong depth";
+}

@@ -13,6 +13,10 @@
  */
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum uts_shape {
 	UTS_GEOMETRIC_FIXED, /* geometric with mean b0 above depth_max, no children below */
 	UTS_BINOMIAL, /* b0 children at the root; elsewhere m with probability q, else none */
@@ -63,5 +67,20 @@ static inline void uts_count_node(struct uts_count *count, const struct uts_node
 	if (node->depth > count->depth)
 		count->depth = node->depth;
 }
+
+static inline void uts_add(struct uts_count *sum, const struct uts_count *part)
+{
+	sum->nodes += part->nodes;
+	sum->leaves += part->leaves;
+	if (part->depth > sum->depth)
+		sum->depth = part->depth;
+}
+
+/* NULL: it is the published answer. Else what is wrong. */
+const char *uts_wrong(const struct uts_tree *tree, const struct uts_count *count);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -3,7 +3,12 @@
 #include <omp.h>
 #include <string.h>
 
+#include "bench/matrix.h"
+#include "bench/metg.h"
+#include "bench/peers/os.h"
 #include "bench/peers/peer.h"
+#include "bench/shim/jd_bench.h"
+#include "bench/uts_tree.h"
 #include "platform/atomic.h"
 
 #ifndef PEER_OMP_NAME
@@ -171,18 +176,155 @@ static const char *loop_run(void *pool)
 	return peer_loop_check(sums);
 }
 
+/* --- uts, reduce, matmul, metg ---------------------------------------------------------------- */
+
+enum {
+	THREADS_MAX = 1024 /* as many as bench_workers allows */
+};
+
+/* Of each thread, on a cache line of its own. */
+static struct {
+	_Alignas(64) struct uts_count count;
+} counted[THREADS_MAX];
+
+/* The last child by itself, the others as tasks. */
+static void search(const struct uts_tree *tree, const struct uts_node *node)
+{
+	int children = uts_children(tree, node);
+	struct uts_node child;
+
+	uts_count_node(&counted[omp_get_thread_num()].count, node, children);
+	if (children == 0)
+		return;
+	for (int i = 0; i < children - 1; i++) {
+		uts_child(node, i, &child);
+#pragma omp task firstprivate(child)
+		search(tree, &child);
+	}
+	uts_child(node, children - 1, &child);
+	search(tree, &child);
+#pragma omp taskwait
+}
+
+static const char *uts_run(const struct uts_tree *tree)
+{
+	struct uts_count sum = {0, 0, 0};
+	struct uts_node root;
+
+	memset(counted, 0, sizeof(counted));
+	uts_root(tree, &root);
+#pragma omp parallel
+#pragma omp single
+	search(tree, &root);
+	for (int i = 0; i < THREADS_MAX; i++)
+		uts_add(&sum, &counted[i].count);
+	return uts_wrong(tree, &sum);
+}
+
+static const char *uts_t1_run(void *pool)
+{
+	(void)pool;
+	return uts_run(&uts_t1);
+}
+
+static const char *uts_t3_run(void *pool)
+{
+	(void)pool;
+	return uts_run(&uts_t3);
+}
+
+static const char *reduce_run(void *pool)
+{
+	uint64_t sum = 0;
+
+	(void)pool;
+#pragma omp parallel for schedule(dynamic, 1) reduction(+ : sum)
+	for (int chunk = 0; chunk < LOOP_CHUNKS; chunk++)
+		sum += peer_sum_piece((uint64_t)chunk * LOOP_GRAIN,
+				      ((uint64_t)chunk + 1) * LOOP_GRAIN);
+	return peer_sum_check(sum);
+}
+
+static struct matrices matrices;
+
+static void multiply(int row, int column, int side)
+{
+	int half = side / 2;
+
+	if (side == MATRIX_LEAF) {
+		matrix_leaf(&matrices, row, column);
+		return;
+	}
+	for (int i = 0; i < 4; i++) {
+#pragma omp task
+		multiply(row + i / 2 * half, column + i % 2 * half, half);
+	}
+#pragma omp taskwait
+}
+
+static const char *matmul_run(void *pool)
+{
+	(void)pool;
+#pragma omp parallel
+#pragma omp single
+	multiply(0, 0, MATRIX_SIDE);
+	return NULL;
+}
+
+static const char *matmul_check(void)
+{
+	const char *wrong = matrix_check(&matrices);
+
+	matrix_clear(&matrices);
+	return wrong;
+}
+
+static struct metg sweep;
+static double sweep_s;
+
+static bool sweep_loop(struct metg *metg, void *arg)
+{
+	(void)arg;
+#pragma omp parallel for schedule(dynamic, 1)
+	for (uint64_t piece = 0; piece < metg->pieces; piece++)
+		metg_run(metg, piece, piece + 1);
+	return true;
+}
+
+static const char *sweep_run(void *pool)
+{
+	(void)pool;
+	uint64_t start = peer_now();
+
+	metg_sweep(&sweep, (unsigned)omp_get_max_threads(), peer_now, sweep_loop, NULL);
+	sweep_s = (double)(peer_now() - start) * 1e-9;
+	return sweep.wrong ? "not every piece ran exactly once" : NULL;
+}
+
+static void sweep_report(struct jd_bench_state *state)
+{
+	jd_bench_add_time(state, sweep_s);
+	metg_report(&sweep, state);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct peer omp = {PEER_OMP_NAME, start, stop};
 	static const struct peer_row rows[] = {
-		{"spawn", SPAWN_COUNT, 8, spawn_run, NULL},
-		{"spawn_join", JOIN_COUNT, 8, spawn_join_run, NULL},
-		{"fib", PEER_FIB_FORKS, 2, fib_run, NULL},
-		{"skynet", SKYNET_TASKS, 2, skynet_run, NULL},
-		{"nqueens_13_fork", QUEENS_NODES, 1, queens_run, NULL},
-		{"parallel_for", LOOP_CHUNKS, 50, loop_run, NULL},
+		{"spawn", SPAWN_COUNT, 8, spawn_run, NULL, NULL},
+		{"spawn_join", JOIN_COUNT, 8, spawn_join_run, NULL, NULL},
+		{"fib", PEER_FIB_FORKS, 2, fib_run, NULL, NULL},
+		{"skynet", SKYNET_TASKS, 2, skynet_run, NULL, NULL},
+		{"nqueens_13_fork", QUEENS_NODES, 1, queens_run, NULL, NULL},
+		{"uts_t1_fork", 4130071, 1, uts_t1_run, NULL, NULL},
+		{"uts_t3_fork", 4112897, 1, uts_t3_run, NULL, NULL},
+		{"parallel_for", LOOP_CHUNKS, 50, loop_run, NULL, NULL},
+		{"metg", 1, 1, sweep_run, sweep_report, NULL},
+		{"reduce", LOOP_CHUNKS, 20, reduce_run, NULL, NULL},
+		{"matmul", MATRIX_SUMS, MATRIX_RUNS, matmul_run, NULL, matmul_check},
 	};
 
+	matrix_fill(&matrices);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		peer_add(&omp, &rows[i]);
 	return peer_main(argc, argv);

@@ -22,6 +22,12 @@ static bool run_once(const struct pair *pair, void *pool, struct jd_bench_state 
 {
 	const char *wrong = pair->row->run(pool);
 
+	if (!wrong && pair->row->check) {
+		jd_bench_pause(state);
+		wrong = pair->row->check();
+		jd_bench_resume(state);
+	}
+
 	if (wrong)
 		jd_bench_fail(state, wrong);
 	return !wrong;
@@ -77,6 +83,15 @@ const char *peer_loop_check(const uint32_t sums[LOOP_CHUNKS])
 		right = peer_loop_piece(0, LOOP_COUNT);
 	for (int i = 0; i < LOOP_CHUNKS; i++)
 		sum += sums[i];
+	return sum == right ? NULL : "wrong sum";
+}
+
+const char *peer_sum_check(uint64_t sum)
+{
+	static uint64_t right;
+
+	if (!right)
+		right = peer_sum_piece(0, LOOP_COUNT);
 	return sum == right ? NULL : "wrong sum";
 }
 

@@ -34,6 +34,8 @@ struct peer_row {
 	const char *(*run)(void *pool);
 	/* NULL, or: the run is not what is measured, this adds the time and sets the counters. */
 	void (*report)(struct jd_bench_state *state);
+	/* NULL, or: the same, where asking takes a while; not measured. */
+	const char *(*check)(void);
 };
 
 /* Makes WORKLOAD/PEER/WORKERS for each number of workers; both must outlive the run. */
@@ -82,6 +84,19 @@ static inline uint32_t peer_loop_piece(uint32_t begin, uint32_t end)
 		sum += i ^ (uint32_t)LOOP_SALT;
 	return sum;
 }
+
+/* Of the row reduce, over the same numbers. */
+static inline uint64_t peer_sum_piece(uint64_t begin, uint64_t end)
+{
+	uint64_t sum = 0;
+
+	for (uint64_t i = begin; i < end; i++)
+		sum += i ^ LOOP_SALT;
+	return sum;
+}
+
+/* What is wrong with the sum of all of them. */
+const char *peer_sum_check(uint64_t sum);
 
 /* The sum of all pieces, and whether it is what it should be. */
 const char *peer_loop_check(const uint32_t sums[LOOP_CHUNKS]);

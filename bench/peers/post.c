@@ -241,17 +241,17 @@ static void wake_report(struct jd_bench_state *state)
 void peer_add_post(const struct peer_post *which)
 {
 	static const struct peer_row rows[] = {
-		{"spawn", SPAWN_COUNT, 8, spawn_run, NULL}, /* first: own_spawn */
-		{"chain", CHAIN_COUNT, 8, chain_run, NULL},
-		{"yield_100", YIELD_COUNT, 8, yield_100_run, NULL},
-		{"yield_1000", STORM_TASKS * STORM_YIELDS, 4, yield_1000_run, NULL},
-		{"pingpong", PINGPONG_HOPS, 8, pingpong_run, NULL},
-		{"inject1", INJECT_COUNT, 4, inject1_run, NULL},
-		{"inject2", INJECT_COUNT, 4, inject2_run, NULL},
-		{"inject4", INJECT_COUNT, 4, inject4_run, NULL},
-		{"inject8", INJECT_COUNT, 4, inject8_run, NULL},
+		{"spawn", SPAWN_COUNT, 8, spawn_run, NULL, NULL}, /* first: own_spawn */
+		{"chain", CHAIN_COUNT, 8, chain_run, NULL, NULL},
+		{"yield_100", YIELD_COUNT, 8, yield_100_run, NULL, NULL},
+		{"yield_1000", STORM_TASKS * STORM_YIELDS, 4, yield_1000_run, NULL, NULL},
+		{"pingpong", PINGPONG_HOPS, 8, pingpong_run, NULL, NULL},
+		{"inject1", INJECT_COUNT, 4, inject1_run, NULL, NULL},
+		{"inject2", INJECT_COUNT, 4, inject2_run, NULL, NULL},
+		{"inject4", INJECT_COUNT, 4, inject4_run, NULL, NULL},
+		{"inject8", INJECT_COUNT, 4, inject8_run, NULL, NULL},
 	};
-	static struct peer_row wake = {"wake", 0, 1, wake_run, wake_report};
+	static struct peer_row wake = {"wake", 0, 1, wake_run, wake_report, NULL};
 
 	peer = which;
 	peer_event_init(&world.done);

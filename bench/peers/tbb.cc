@@ -1,8 +1,10 @@
 // tbb.cc - oneTBB as a native contender.
 // SPDX-License-Identifier: Apache-2.0
 #include <oneapi/tbb/blocked_range.h>
+#include <oneapi/tbb/enumerable_thread_specific.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/parallel_reduce.h>
 #include <oneapi/tbb/partitioner.h>
 #include <oneapi/tbb/task_arena.h>
 #include <oneapi/tbb/task_group.h>
@@ -10,8 +12,12 @@
 #include <atomic>
 #include <cstring>
 
+#include "bench/matrix.h"
+#include "bench/metg.h"
 #include "bench/peers/os.h"
 #include "bench/peers/peer.h"
+#include "bench/shim/jd_bench.h"
+#include "bench/uts_tree.h"
 
 namespace
 {
@@ -203,20 +209,161 @@ const char *loop_run(void *arg)
 	return peer_loop_check(sums);
 }
 
+/* --- uts, reduce, matmul, metg ---------------------------------------------------------------- */
+
+using counts = tbb::enumerable_thread_specific<uts_count, tbb::cache_aligned_allocator<uts_count>,
+					       tbb::ets_key_per_instance>;
+
+/* The last child by itself, the others as tasks. */
+void search(const uts_tree &tree, const uts_node &node, counts &all)
+{
+	int children = uts_children(&tree, &node);
+	uts_node child;
+
+	uts_count_node(&all.local(), &node, children);
+	if (children == 0)
+		return;
+	tbb::task_group group;
+
+	for (int i = 0; i < children - 1; i++) {
+		uts_child(&node, i, &child);
+		group.run([&tree, child, &all] { search(tree, child, all); });
+	}
+	uts_child(&node, children - 1, &child);
+	search(tree, child, all);
+	group.wait();
+}
+
+const char *uts_run(void *arg, const uts_tree &tree)
+{
+	counts all(uts_count{0, 0, 0});
+	uts_count sum{0, 0, 0};
+
+	run_inside(arg, [&] {
+		uts_node root;
+
+		uts_root(&tree, &root);
+		search(tree, root, all);
+	});
+	for (const uts_count &part : all)
+		uts_add(&sum, &part);
+	return uts_wrong(&tree, &sum);
+}
+
+const char *uts_t1_run(void *arg)
+{
+	return uts_run(arg, uts_t1);
+}
+
+const char *uts_t3_run(void *arg)
+{
+	return uts_run(arg, uts_t3);
+}
+
+const char *reduce_run(void *arg)
+{
+	using range = tbb::blocked_range<uint32_t>;
+	uint64_t sum = 0;
+
+	run_inside(arg, [&sum] {
+		sum = tbb::parallel_reduce(
+			range(0, LOOP_CHUNKS, 1), uint64_t(0),
+			[](const range &chunks, uint64_t part) {
+				return part + peer_sum_piece(uint64_t{chunks.begin()} * LOOP_GRAIN,
+							     uint64_t{chunks.end()} * LOOP_GRAIN);
+			},
+			[](uint64_t left, uint64_t right) { return left + right; },
+			tbb::simple_partitioner());
+	});
+	return peer_sum_check(sum);
+}
+
+matrices numbers;
+
+void multiply(int row, int column, int side)
+{
+	int half = side / 2;
+
+	if (side == MATRIX_LEAF) {
+		matrix_leaf(&numbers, row, column);
+		return;
+	}
+	tbb::task_group group;
+
+	for (int i = 0; i < 4; i++)
+		group.run([=] { multiply(row + i / 2 * half, column + i % 2 * half, half); });
+	group.wait();
+}
+
+const char *matmul_run(void *arg)
+{
+	run_inside(arg, [] { multiply(0, 0, MATRIX_SIDE); });
+	return nullptr;
+}
+
+const char *matmul_check()
+{
+	const char *wrong = matrix_check(&numbers);
+
+	matrix_clear(&numbers);
+	return wrong;
+}
+
+metg sweep;
+double sweep_s;
+
+bool metg_pieces(metg *metg, void *arg)
+{
+	using range = tbb::blocked_range<uint64_t>;
+
+	run_inside(arg, [metg] {
+		tbb::parallel_for(
+			range(0, metg->pieces, 1),
+			[metg](const range &pieces) {
+				metg_run(metg, pieces.begin(), pieces.end());
+			},
+			tbb::simple_partitioner());
+	});
+	return true;
+}
+
+const char *sweep_run(void *arg)
+{
+	auto workers = static_cast<pool *>(arg)->arena.max_concurrency();
+
+	uint64_t begin = peer_now();
+
+	metg_sweep(&sweep, static_cast<unsigned>(workers), peer_now, metg_pieces, arg);
+	sweep_s = static_cast<double>(peer_now() - begin) * 1e-9;
+	return sweep.wrong ? "not every piece ran exactly once" : nullptr;
+}
+
+void sweep_report(jd_bench_state *state)
+{
+	jd_bench_add_time(state, sweep_s);
+	metg_report(&sweep, state);
+}
+
 const peer_post tbb_post = {{"tbb", start, stop}, post, true};
 const peer_row rows[] = {
-	{"spawn", SPAWN_COUNT, 8, spawn_run, nullptr},
-	{"spawn_join", JOIN_COUNT, 8, spawn_join_run, nullptr},
-	{"fib", PEER_FIB_FORKS, 2, fib_run, nullptr},
-	{"skynet", SKYNET_TASKS, 2, skynet_run, nullptr},
-	{"nqueens_13_fork", QUEENS_NODES, 1, queens_run, nullptr},
-	{"parallel_for", LOOP_CHUNKS, 50, loop_run, nullptr},
+	{"spawn", SPAWN_COUNT, 8, spawn_run, nullptr, nullptr},
+	{"spawn_join", JOIN_COUNT, 8, spawn_join_run, nullptr, nullptr},
+	{"fib", PEER_FIB_FORKS, 2, fib_run, nullptr, nullptr},
+	{"skynet", SKYNET_TASKS, 2, skynet_run, nullptr, nullptr},
+	{"nqueens_13_fork", QUEENS_NODES, 1, queens_run, nullptr, nullptr},
+	{"uts_t1_fork", 4130071, 1, uts_t1_run, nullptr, nullptr},
+	{"uts_t3_fork", 4112897, 1, uts_t3_run, nullptr, nullptr},
+	{"parallel_for", LOOP_CHUNKS, 50, loop_run, nullptr, nullptr},
+	{"metg", 1, 1, sweep_run, sweep_report, nullptr},
+	{"reduce", LOOP_CHUNKS, 20, reduce_run, nullptr, nullptr},
+	{"matmul", MATRIX_SUMS, MATRIX_RUNS, matmul_run, nullptr, matmul_check},
 };
 
 } // namespace
 
 int main(int argc, char **argv)
 {
+	matrix_fill(&numbers);
 	for (const peer_row &row : rows)
 		peer_add(&tbb_post.base, &row);
 	peer_add_post(&tbb_post);

@@ -109,11 +109,11 @@ static const char *churn_run(void *pool)
 
 void peer_add_timers(const struct peer *peer, const struct peer_timers *of)
 {
-	static const struct peer_row insert = {"timer_insert", PEER_TIMERS, 1, insert_run,
-					       insert_report};
-	static const struct peer_row cancel = {"timer_cancel", PEER_TIMERS, 1, insert_run,
-					       cancel_report};
-	static const struct peer_row churn = {"timer_churn", PEER_TIMERS, 5, churn_run, NULL};
+	static const struct peer_row insert = {"timer_insert", PEER_TIMERS,   1,
+					       insert_run,     insert_report, NULL};
+	static const struct peer_row cancel = {"timer_cancel", PEER_TIMERS,   1,
+					       insert_run,     cancel_report, NULL};
+	static const struct peer_row churn = {"timer_churn", PEER_TIMERS, 5, churn_run, NULL, NULL};
 
 	timers = of;
 	peer_add(peer, &insert);

@@ -158,8 +158,8 @@ int main(int argc, char **argv)
 	static const struct peer_timers timers = {timers_begin, timers_end, timers_look, timer_arm,
 						  timer_cancel};
 	static const struct peer uv = {"uv", start, stop};
-	static const struct peer_row inject = {"inject1", INJECT_COUNT, 4, inject_run, NULL};
-	static struct peer_row wake = {"wake", 0, 1, wake_run, wake_report};
+	static const struct peer_row inject = {"inject1", INJECT_COUNT, 4, inject_run, NULL, NULL};
+	static struct peer_row wake = {"wake", 0, 1, wake_run, wake_report, NULL};
 
 	peer_add(&uv, &inject);
 	wake_samples = bench_is_quick() ? WAKE_QUICK : WAKE_SAMPLES;

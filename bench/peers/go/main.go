@@ -103,8 +103,12 @@ func yieldOf(tasks, each int) func() string {
 	}
 }
 
-func pingpong() string {
-	there, back := make(chan int), make(chan int)
+// A goroutine waits for another by a channel, so both rows are of channels.
+func pingpong(capacity int) func() string {
+	return func() string { return rally(make(chan int, capacity), make(chan int, capacity)) }
+}
+
+func rally(there, back chan int) string {
 	go func() {
 		for hop := range there {
 			back <- hop + 1
@@ -191,7 +195,8 @@ var rows = []row{
 	{"yield", yieldCount, 8, yieldOf(1, yieldCount)},
 	{"yield_100", yieldCount, 8, yieldOf(yieldTasks, yieldCount/yieldTasks)},
 	{"yield_1000", stormTasks * stormYields, 4, yieldOf(stormTasks, stormYields)},
-	{"pingpong", pingpongHops, 8, pingpong},
+	{"pingpong", pingpongHops, 8, pingpong(0)},
+	{"pingpong_channel", pingpongHops, 4, pingpong(1)},
 	{"channel_mpsc", mpscItems, 2, channelMpsc},
 	{"mutex_contended", mutexLocks, 2, mutexContended},
 }

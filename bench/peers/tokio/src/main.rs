@@ -159,6 +159,27 @@ fn pingpong(runtime: &Runtime) -> Answer {
     check(hops == PINGPONG_HOPS, "wrong number of hops")
 }
 
+/// The same over channels of one place.
+fn pingpong_channel(runtime: &Runtime) -> Answer {
+    let (there, mut at_other) = mpsc::channel(1);
+    let (back, mut at_first) = mpsc::channel(1);
+    runtime.spawn(async move {
+        while let Some(hop) = at_other.recv().await {
+            if back.send(hop + 1).await.is_err() {
+                return;
+            }
+        }
+    });
+    let hops = inside(runtime, async move {
+        let mut hop = 0;
+        while hop < PINGPONG_HOPS && there.send(hop + 1).await.is_ok() {
+            hop = at_first.recv().await.unwrap_or(0);
+        }
+        hop
+    });
+    check(hops == PINGPONG_HOPS, "wrong number of hops")
+}
+
 fn inject(runtime: &Runtime, threads: u64) -> Answer {
     let ran = Arc::new(AtomicU64::new(0));
     let done = Arc::new(Notify::new());
@@ -253,7 +274,7 @@ fn mutex_contended(runtime: &Runtime) -> Answer {
     check(sum == MUTEX_LOCKS, "the lock did not exclude")
 }
 
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 15] = [
     Row { workload: "spawn", ops: SPAWN_COUNT, runs: 8, run: spawn },
     Row { workload: "spawn_join", ops: JOIN_COUNT, runs: 8, run: spawn_join },
     Row { workload: "chain", ops: CHAIN_COUNT, runs: 8, run: chain },
@@ -265,6 +286,7 @@ const ROWS: [Row; 14] = [
     Row { workload: "inject4", ops: INJECT_COUNT, runs: 4, run: inject_4 },
     Row { workload: "inject8", ops: INJECT_COUNT, runs: 4, run: inject_8 },
     Row { workload: "pingpong", ops: PINGPONG_HOPS, runs: 8, run: pingpong },
+    Row { workload: "pingpong_channel", ops: PINGPONG_HOPS, runs: 4, run: pingpong_channel },
     Row { workload: "wake", ops: WAKE_SAMPLES as u64, runs: 1, run: wake },
     Row { workload: "channel_mpsc", ops: MPSC_ITEMS, runs: 2, run: channel_mpsc },
     Row { workload: "mutex_contended", ops: MUTEX_LOCKS, runs: 2, run: mutex_contended },
