@@ -103,6 +103,8 @@ struct jd_timer_bag_walk jd_timer_bag_enter(const struct jd_timer_bag *bag,
 
 	for (ptrdiff_t i = 0; i < n && i < JD_TIMER_BAG_AHEAD; i++)
 		jd_timer_bag_prefetch(walk.at[i]);
+	/* Its size, for when the walk gets there. */
+	JD_PREFETCH(end->next);
 	return walk;
 }
 

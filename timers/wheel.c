@@ -73,6 +73,13 @@ static struct jd_timer_heap *slot_at(const struct jd_wheel *wheel, unsigned leve
 	return &wheel->level[level]->slot[(tick >> jd_wheel_width(level)) % JD_WHEEL_SLOTS];
 }
 
+/* The walk through the slot being fired begins again with what is left there. */
+static void walk_again(struct jd_wheel *wheel)
+{
+	wheel->walk.end = NULL;
+	wheel->run_end = wheel->walk.at;
+}
+
 /* --- Placing ---------------------------------------------------------------------------------- */
 
 static void *table_new(struct jd_wheel *wheel, size_t size)
@@ -96,9 +103,9 @@ bool jd_wheel_ring_grow(struct jd_wheel *wheel, unsigned i)
 
 	if (!jd_timer_bag_grow(bag, &wheel->pool))
 		return false;
-	/* Compacted, perhaps: then the walk begins again with what is left. */
+	/* Compacted, perhaps. */
 	if (bag == wheel->due && bag->end->next == bag->end)
-		wheel->walk.end = NULL;
+		walk_again(wheel);
 	return true;
 }
 
@@ -140,6 +147,7 @@ static JD_NOINLINE bool place_elsewhere(struct jd_wheel *wheel, struct jd_timer 
 
 	if (tick < now || tick >> jd_wheel_width(1) == now >> jd_wheel_width(1)) {
 		wheel->exact.ordered = true;
+		wheel->run_end = wheel->walk.at; /* it may come first */
 		return place_in_heap(wheel, timer, &wheel->exact, JD_WHEEL_EXACT);
 	}
 	while ((tick >> jd_wheel_width(level)) - (now >> jd_wheel_width(level)) >= JD_WHEEL_SLOTS)
@@ -287,7 +295,7 @@ static struct jd_timer_heap *settle(struct jd_wheel *wheel)
 		if (ring_tick == limit && ring_tick != NO_TICK &&
 		    !(heap_due && heap_ns(heap) < tick_ns(wheel))) {
 			wheel->due = &wheel->ring->slot[ring_tick % JD_WHEEL_RING];
-			wheel->walk.end = NULL;
+			walk_again(wheel);
 			return NULL;
 		}
 		return heap_due ? heap : NULL;
@@ -301,8 +309,10 @@ void jd_wheel_ring_empty(struct jd_wheel *wheel, struct jd_timer_bag *bag)
 	jd_timer_bag_empty(bag, &wheel->pool);
 	bits_clear(&wheel->ring->summary, wheel->ring->occupied,
 		   (unsigned)(bag - wheel->ring->slot));
-	if (bag == wheel->due)
+	if (bag == wheel->due) {
+		walk_again(wheel);
 		wheel->due = NULL;
+	}
 }
 
 static void level_remove(struct jd_wheel *wheel, struct jd_timer *timer, unsigned i)
@@ -333,21 +343,21 @@ void jd_wheel_remove_elsewhere(struct jd_wheel *wheel, struct jd_timer *timer)
 		level_remove(wheel, timer, slot - JD_WHEEL_UPPER);
 }
 
-/* The next of the slot that is being fired. */
-static inline struct jd_timer *pop_due(struct jd_wheel *wheel)
+/* The next of the slot that is being fired, and how many follow it there. */
+static struct jd_timer *pop_due(struct jd_wheel *wheel)
 {
 	struct jd_timer_bag *bag = wheel->due;
+
+	if (!wheel->walk.end)
+		wheel->walk = jd_timer_bag_begin(bag);
 	struct jd_timer *timer = jd_timer_bag_next(bag, &wheel->walk);
 
-	/* As jd_wheel_remove, without a look at the timer, which may still be under way. */
-	wheel->walk.at[-1] = NULL;
-	timer->_slot = 0;
-	if (JD_UNLIKELY(--bag->live == 0))
-		jd_wheel_ring_empty(wheel, bag);
+	wheel->run_end = jd_timer_bag_stop(bag, wheel->walk.end);
+	jd_wheel_remove(wheel, timer);
 	return timer;
 }
 
-static JD_NOINLINE struct jd_timer *pop_first(struct jd_wheel *wheel)
+struct jd_timer *jd_wheel_pop_elsewhere(struct jd_wheel *wheel)
 {
 	struct jd_timer_heap *heap;
 
@@ -365,18 +375,7 @@ static JD_NOINLINE struct jd_timer *pop_first(struct jd_wheel *wheel)
 		jd_wheel_remove(wheel, timer);
 		return timer;
 	}
-	if (!wheel->due)
-		return NULL;
-	if (!wheel->walk.end)
-		wheel->walk = jd_timer_bag_begin(wheel->due);
-	return pop_due(wheel);
-}
-
-static inline struct jd_timer *pop(struct jd_wheel *wheel)
-{
-	if (JD_LIKELY(wheel->due && wheel->walk.end && !wheel->exact.count && !wheel->stuck))
-		return pop_due(wheel);
-	return pop_first(wheel);
+	return wheel->due ? pop_due(wheel) : NULL;
 }
 
 /* --- The interface ---------------------------------------------------------------------------- */
@@ -452,13 +451,6 @@ uint64_t jd_wheel_next_deadline(struct jd_wheel *wheel)
 	return next_ns;
 }
 
-struct jd_timer *jd_wheel_pop(struct jd_wheel *wheel, uint64_t now_ns)
-{
-	if (now_ns > wheel->now_ns)
-		wheel->now_ns = now_ns;
-	return pop(wheel);
-}
-
 size_t jd_wheel_count(const struct jd_wheel *wheel)
 {
 	size_t n = (size_t)wheel->exact.count + wheel->never.count;
@@ -476,9 +468,7 @@ size_t jd_wheel_advance(struct jd_wheel *wheel, uint64_t now_ns, struct jd_timer
 	struct jd_timer **link = expired;
 	size_t n = 0;
 
-	if (now_ns > wheel->now_ns)
-		wheel->now_ns = now_ns;
-	for (struct jd_timer *t; (t = pop(wheel)) != NULL; n++) {
+	for (struct jd_timer *t; (t = jd_wheel_pop(wheel, now_ns)) != NULL; n++) {
 		*link = t;
 		link = &t->_next;
 	}
@@ -512,7 +502,7 @@ struct jd_timer *jd_wheel_pop_any(struct jd_wheel *wheel)
 
 		timer = jd_timer_bag_last(bag, &wheel->pool);
 		if (bag == wheel->due)
-			wheel->walk.end = NULL;
+			walk_again(wheel);
 	} else if (wheel->exact.count) {
 		timer = wheel->exact.entry[wheel->exact.count - 1].timer;
 	} else if ((timer = any_in_levels(wheel)) == NULL) {

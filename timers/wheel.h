@@ -87,6 +87,7 @@ struct jd_wheel {
 	uint64_t tick;                 /* not after now; not after any that is occupied */
 	struct jd_timer_bag *due;      /* the slot of tick when it is being fired, or NULL */
 	struct jd_timer_bag_walk walk; /* in due; begins when its end is NULL */
+	struct jd_timer **run_end;     /* from walk.at up to here nothing else comes first */
 	uint8_t shift;
 	uint8_t levels;
 	uint16_t stuck; /* bit L: the slot of tick in level L got no memory to move */
@@ -146,7 +147,7 @@ size_t jd_wheel_advance(struct jd_wheel *wheel, uint64_t now_ns, struct jd_timer
  * the wheel, so that they can still be removed. Calling it until NULL gives what advance gives, and
  * costs the same; timers that are inserted meanwhile and are due are among them.
  */
-struct jd_timer *jd_wheel_pop(struct jd_wheel *wheel, uint64_t now_ns);
+static inline struct jd_timer *jd_wheel_pop(struct jd_wheel *wheel, uint64_t now_ns);
 
 /* Takes out any one timer, due or not, also JD_NEVER; NULL when the wheel is empty. */
 struct jd_timer *jd_wheel_pop_any(struct jd_wheel *wheel);
@@ -195,8 +196,10 @@ static inline unsigned jd_wheel_width(unsigned level)
 	return JD_WHEEL_RATIO_BITS * level;
 }
 
+/* What the inline functions leave to wheel.c. */
 jd_status jd_wheel_insert_elsewhere(struct jd_wheel *wheel, struct jd_timer *timer);
 void jd_wheel_remove_elsewhere(struct jd_wheel *wheel, struct jd_timer *timer);
+struct jd_timer *jd_wheel_pop_elsewhere(struct jd_wheel *wheel);
 
 /* Makes room in slot i of the ring, which is full; false: no memory. The last one left the bag. */
 bool jd_wheel_ring_grow(struct jd_wheel *wheel, unsigned i);
@@ -276,6 +279,25 @@ static inline void jd_wheel_remove(struct jd_wheel *wheel, struct jd_timer *time
 	timer->_slot = 0;
 	if (JD_UNLIKELY(jd_timer_bag_remove(bag, timer)))
 		jd_wheel_ring_empty(wheel, bag);
+}
+
+static inline struct jd_timer *jd_wheel_pop(struct jd_wheel *wheel, uint64_t now_ns)
+{
+	struct jd_timer **at = wheel->walk.at, *timer;
+
+	if (now_ns > wheel->now_ns)
+		wheel->now_ns = now_ns;
+	if (JD_UNLIKELY(at == wheel->run_end) || JD_UNLIKELY((timer = *at) == NULL))
+		return jd_wheel_pop_elsewhere(wheel);
+	wheel->walk.at = at + 1;
+	if (JD_LIKELY(wheel->run_end - at > JD_TIMER_BAG_AHEAD))
+		jd_timer_bag_prefetch(at[JD_TIMER_BAG_AHEAD]);
+	/* As jd_wheel_remove, without a look at the timer, which may still be under way. */
+	*at = NULL;
+	timer->_slot = 0;
+	if (JD_UNLIKELY(--wheel->due->live == 0))
+		jd_wheel_ring_empty(wheel, wheel->due);
+	return timer;
 }
 
 #endif

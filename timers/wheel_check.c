@@ -164,6 +164,24 @@ static void check_bits(struct check *c, uint64_t summary, const uint64_t *words,
 	      "slot %" PRIu32 ": the summary is wrong", slot);
 }
 
+/* The run is entries of one block of the slot that is being fired, before all heaps. */
+static void check_run(struct check *c)
+{
+	const struct jd_wheel *w = c->wheel;
+	const struct jd_timer_bag_walk *walk = &w->walk;
+
+	if (walk->at == w->run_end)
+		return;
+	if (!claim(c, w->due && walk->end, "a run without a slot that is being fired"))
+		return;
+	claim(c,
+	      walk->at >= jd_timer_bag_first(walk->end) && walk->at < w->run_end &&
+		      w->run_end <= jd_timer_bag_stop(w->due, walk->end),
+	      "a run outside its block");
+	claim(c, w->exact.count == 0 || w->exact.min_ns >= w->tick << w->shift,
+	      "exact comes before the run");
+}
+
 static void check_ring(struct check *c)
 {
 	const struct jd_wheel_ring *ring = c->wheel->ring;
@@ -178,6 +196,7 @@ static void check_ring(struct check *c)
 	      !c->wheel->due || (ring && c->wheel->due->live > 0 &&
 				 c->wheel->due == &ring->slot[c->wheel->tick % JD_WHEEL_RING]),
 	      "what is being fired is not the slot of the tick");
+	check_run(c);
 }
 
 static void check_level(struct check *c, unsigned level)

@@ -70,6 +70,7 @@ static void test_check_sees_planted_faults(void **state)
 	expect_unsound(wheel.stuck, 2);
 	expect_unsound(wheel.stuck, 1 << 4);
 	expect_unsound(wheel.due, &wheel.ring->slot[1]);
+	expect_unsound(wheel.run_end, &other);
 	expect_unsound(t[1]._slot, 3);
 	expect_unsound(t[1]._entry, &other);
 	expect_unsound(t[1]._deadline_ns, 99);
