@@ -158,7 +158,7 @@ static jd_status launch(struct jd_exec_task *self, bool registered)
 	}
 	if (!record)
 		jd_exec_retain(context);
-	status = jd_task_first_schedule(self->task);
+	status = jd_task_schedule(self->task);
 	if (status != JD_OK)
 		let_go(self, JD_EXEC_NEVER_RAN);
 	return status;

@@ -85,27 +85,14 @@ static void notify_awaiter(struct jd_task *task)
  * cancels the task, because futures must be dropped where the scheduler says, not here.
  * The caller keeps the scheduler alive during the call.
  */
-static void task_schedule(struct jd_task *task, uint32_t flags)
+JD_NOINLINE static void task_schedule(struct jd_task *task, uint32_t flags)
 {
 	struct jd_scheduler *scheduler = task->scheduler;
 
 	task->runnable.flags = JD_RUNNABLE_RESUME | flags;
 
-	jd_status status = JD_ENOTSUP;
+	jd_status status = jd_task_schedule(task);
 
-	switch (jd_task_kind(task)) {
-	case JD_TASK_BACKGROUND:
-		status = task_label(task)
-				 ? jd_schedule_labeled(scheduler, &task->runnable, task_label(task))
-				 : scheduler->ops->schedule(scheduler, &task->runnable);
-		break;
-	case JD_TASK_FOREGROUND:
-		status = jd_schedule_foreground(scheduler, &task->runnable, task->runnable.session);
-		break;
-	case JD_TASK_BLOCKING:
-		status = jd_schedule_blocking(scheduler, &task->runnable);
-		break;
-	}
 	if (JD_UNLIKELY(status != JD_OK))
 		jd_registry_orphan(scheduler->registry, &task->runnable);
 }
@@ -199,15 +186,17 @@ static void task_finish(struct jd_task *task, jd_status status)
 
 static void task_pend(struct jd_task *task)
 {
+	enum jd_task_next next;
+
 	jd_task_observe(task, JD_EVENT_PARKED);
-	uint64_t s = jd_task_state_pend(&task->state);
+	uint64_t s = jd_task_state_pend(&task->state, &next);
 
 	if (s & JD_TASK_CLOSED)
 		task_close(task);
 	else if (s & JD_TASK_SCHEDULED)
 		task_schedule(task, JD_RUNNABLE_YIELDED); /* who runs us is alive */
 	else
-		task_unref(task);
+		task_follow(task, next);
 }
 
 static void task_run(struct jd_runnable *runnable, struct jd_worker *worker)

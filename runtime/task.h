@@ -92,7 +92,7 @@ struct jd_task_wrapper {
 /*
  * As jd_task_new, for a future in a wrapper of size bytes, which is copied too; handle says whether
  * anybody will have one. The task is SHARED: whoever keeps the wrapper's drop from returning may
- * call jd_task_cancel meanwhile. Next comes jd_task_first_schedule, or jd_task_abandon.
+ * call jd_task_cancel meanwhile. Next comes jd_task_schedule, or jd_task_abandon.
  */
 jd_status jd_task_new_around(struct jd_scheduler *scheduler, const struct jd_task_wrapper *wrapper,
 			     size_t size, struct jd_future *future,
@@ -103,8 +103,26 @@ jd_status jd_task_new_around(struct jd_scheduler *scheduler, const struct jd_tas
 struct jd_task_wrapper *jd_task_get_wrapper(struct jd_task *task);
 struct jd_future *jd_task_wrapped(struct jd_task_wrapper *wrapper, size_t size);
 
-/* Schedules a new task where its kind belongs; errors as of jd_task_spawn. */
-jd_status jd_task_first_schedule(struct jd_task *task);
+/*
+ * Schedules a task, whose runnable is the caller's, where its kind belongs; errors as of
+ * jd_task_spawn. After JD_OK nobody but its references keeps the task.
+ */
+static inline jd_status jd_task_schedule(struct jd_task *task)
+{
+	struct jd_scheduler *scheduler = task->scheduler;
+	struct jd_runnable *runnable = &task->runnable;
+	enum jd_task_kind kind = jd_task_kind(task);
+
+	if (JD_LIKELY(kind == JD_TASK_BACKGROUND)) {
+		jd_label label = atomic_load_explicit(&task->label, memory_order_relaxed);
+
+		return JD_LIKELY(!label) ? scheduler->ops->schedule(scheduler, runnable)
+					 : jd_schedule_labeled(scheduler, runnable, label);
+	}
+	return kind == JD_TASK_FOREGROUND
+		       ? jd_schedule_foreground(scheduler, runnable, runnable->session)
+		       : jd_schedule_blocking(scheduler, runnable);
+}
 
 /* Frees a task that could not be scheduled. The future is not dropped: the caller still has it. */
 void jd_task_abandon(struct jd_task *task, bool handle);

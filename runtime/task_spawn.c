@@ -265,23 +265,6 @@ jd_status jd_task_new_around(struct jd_scheduler *scheduler, const struct jd_tas
 
 /* --- Scheduling ------------------------------------------------------------------------------- */
 
-jd_status jd_task_first_schedule(struct jd_task *task)
-{
-	jd_label label = jd_task_get_label(task);
-
-	switch (jd_task_kind(task)) {
-	case JD_TASK_FOREGROUND:
-		return jd_schedule_foreground(task->scheduler, &task->runnable,
-					      task->runnable.session);
-	case JD_TASK_BLOCKING:
-		return jd_schedule_blocking(task->scheduler, &task->runnable);
-	case JD_TASK_BACKGROUND:
-		break;
-	}
-	return label ? jd_schedule_labeled(task->scheduler, &task->runnable, label)
-		     : task->scheduler->ops->schedule(task->scheduler, &task->runnable);
-}
-
 jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future,
 			const struct jd_task_options *options, struct jd_task **out)
 {
@@ -296,7 +279,7 @@ jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future
 	/* Without a handle the task may be gone as soon as it is queued. */
 	jd_status status = JD_LIKELY(worker && options->kind == JD_TASK_BACKGROUND)
 				   ? jd_worker_spawn(worker, &task->runnable)
-				   : jd_task_first_schedule(task);
+				   : jd_task_schedule(task);
 
 	if (JD_UNLIKELY(status != JD_OK))
 		jd_task_abandon(task, out != NULL);

@@ -46,6 +46,7 @@
 #include <stdint.h>
 
 #include "platform/atomic.h"
+#include "platform/compiler.h"
 
 enum {
 	JD_TASK_SCHEDULED = 1u << 0,
@@ -199,35 +200,15 @@ static inline uint64_t jd_task_state_begin(jd_task_state *state)
 {
 	uint64_t s = jd_task_state_load(state), t;
 
+	if (JD_LIKELY(s == JD_TASK_STATE_DETACHED)) { /* sole */
+		jd_task_state_put(state, (uint64_t)JD_TASK_RUNNING | JD_TASK_REF);
+		return s;
+	}
 	do {
 		if (!jd_task_state_runnable(s) || (s & JD_TASK_CLOSED))
 			return s;
 		t = (s & ~(uint64_t)JD_TASK_SCHEDULED) | JD_TASK_RUNNING;
-		if (jd_task_state_sole(s)) {
-			jd_task_state_put(state, t);
-			return s;
-		}
 	} while (!jd_task_state_cas(state, &s, t));
-	return s;
-}
-
-/*
- * The poll ended pending. Returns the word as it was. If it has CLOSED, nothing was changed: the
- * caller drops the future and calls jd_task_state_clear(SCHEDULED | RUNNING). Otherwise RUNNING
- * was cleared, and if SCHEDULED is set the caller has the runnable and schedules it.
- */
-static inline uint64_t jd_task_state_pend(jd_task_state *state)
-{
-	uint64_t s = jd_task_state_load(state);
-
-	do {
-		if (s & JD_TASK_CLOSED)
-			return s;
-		if (jd_task_state_sole(s)) {
-			jd_task_state_put(state, s & ~(uint64_t)JD_TASK_RUNNING);
-			return s;
-		}
-	} while (!jd_task_state_cas(state, &s, s & ~(uint64_t)JD_TASK_RUNNING));
 	return s;
 }
 
@@ -279,6 +260,32 @@ static inline enum jd_task_next jd_task_state_orphan(uint64_t s, uint64_t *t)
 	}
 	*t = s | JD_TASK_SCHEDULED | JD_TASK_CLOSED | JD_TASK_REF;
 	return JD_TASK_SCHEDULE;
+}
+
+/*
+ * The poll ended pending. Returns the word as it was. If it has CLOSED, nothing was changed: the
+ * caller drops the future and calls jd_task_state_clear(SCHEDULED | RUNNING). Otherwise RUNNING
+ * was cleared. If SCHEDULED is set the caller has the runnable and schedules it; if not, the
+ * runnable is gone and its reference with it, and *next is what follows from that.
+ */
+static inline uint64_t jd_task_state_pend(jd_task_state *state, enum jd_task_next *next)
+{
+	uint64_t s = jd_task_state_load(state), t;
+
+	*next = JD_TASK_NOTHING;
+	if (s == (JD_TASK_STATE_DETACHED | JD_TASK_RUNNING)) { /* sole, and it woke itself */
+		jd_task_state_put(state, JD_TASK_STATE_DETACHED);
+		return s;
+	}
+	do {
+		*next = JD_TASK_NOTHING;
+		if (s & JD_TASK_CLOSED)
+			return s;
+		t = s & ~(uint64_t)JD_TASK_RUNNING;
+		if (!(s & JD_TASK_SCHEDULED))
+			*next = jd_task_state_orphan(t - JD_TASK_REF, &t);
+	} while (!jd_task_state_cas(state, &s, t));
+	return s;
 }
 
 /* A reference (waker or runnable) goes. */
