@@ -14,7 +14,7 @@
  * any number of threads are thieves. Pairs marked X need external synchronisation:
  *
  *                                  owner's  thief's  hint
- *   push pop pop_oldest reserve check X       -       -      owner's
+ *   push pop pop_oldest reserve check X       -       -      owner's; bare has_room too
  *   steal, victim of steal_half      -        -       -      thief's (inside reclaim's rules)
  *   size empty dump                  -        -       -      hint: any thread
  *   init fini                        X        X       X
@@ -145,6 +145,13 @@ static inline size_t jd_deque_size(const struct jd_deque *d)
 	return n > 0 ? (size_t)n : 0;
 }
 
+/* Whether there is none, and will be none until the owner pushes. Owner. */
+static inline bool jd_deque_bare(const struct jd_deque *d)
+{
+	return atomic_load_explicit(&d->bottom, memory_order_relaxed) ==
+	       atomic_load_explicit(&d->top, memory_order_relaxed);
+}
+
 /* Writes item (not NULL) into the next slot, which nobody sees yet. */
 static inline jd_status jd_deque_fill(struct jd_deque *d, void *item)
 {
@@ -160,6 +167,13 @@ static inline jd_status jd_deque_fill(struct jd_deque *d, void *item)
 	}
 	atomic_store_explicit(&a->slots[b & a->mask], item, memory_order_relaxed);
 	return JD_OK;
+}
+
+/* Whether the next push needs no memory, nor a look at what thieves write. Owner. */
+static inline bool jd_deque_has_room(const struct jd_deque *d)
+{
+	return atomic_load_explicit(&d->bottom, memory_order_relaxed) - d->top_seen <=
+	       atomic_load_explicit(&d->buffer, memory_order_relaxed)->mask;
 }
 
 /* Adds item (not NULL). Owner. JD_ENOMEM: nothing changed, the item is still the caller's. */

@@ -130,6 +130,14 @@ static inline enum jd_injector_found jd_injector_push_list(struct jd_injector *i
 	return found;
 }
 
+/* Whether it is worth a take: a hint. Any thread. */
+static inline bool jd_injector_has(const struct jd_injector *in)
+{
+	const struct jd_runnable *head = atomic_load_explicit(&in->head, memory_order_relaxed);
+
+	return head && !jd_injector_is_mark(in, head);
+}
+
 /* Takes everything, oldest first, linked by next; NULL when there was nothing. O(taken). */
 static inline struct jd_runnable *jd_injector_take(struct jd_injector *in)
 {

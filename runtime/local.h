@@ -13,6 +13,10 @@
  *            that the two together are one stack: the single is its lowest item.
  *   yielded  a deque of which the owner, too, takes the oldest only: a queue of runnables that
  *            gave way to the others.
+ * And one that they cannot reach:
+ *   private  what the runnable that is about to return left behind when it gave way: itself. Its
+ *            worker turns to it at once. If it is the only one it runs again, and has cost no
+ *            locked instruction; otherwise it goes to `yielded` before another is taken.
  *
  * Who gets a runnable. single: all who take it do so by a read-modify-write that leaves NULL, and
  * only the owner puts something there, when it is NULL. The deques: see deque.h.
@@ -26,10 +30,11 @@
  * Posting (idle.h). A push ends with a seq_cst exchange, of single or of the deque's bottom, and
  * looks then at the counts of idle workers; a sleeper announces itself there by a seq_cst
  * read-modify-write and looks then at all places: jd_local_empty. One sees the other.
- * What gives way is not posted: its worker takes the next runnable at once. A sleeper that misses
- * it has missed nothing that waits: the runnable taken instead, U, was posted. The owner made what
- * gave way visible before it took U, by a releasing read-modify-write; a sleeper that finds U gone
- * sees that one, and looks at `yielded` after all places where U may have been.
+ * What gives way is not posted: its worker takes the next runnable at once, and that is it if there
+ * is no other. A sleeper that misses it has missed nothing that waits: the runnable taken instead,
+ * U, was posted. The owner made what gave way visible before it took U, by a releasing
+ * read-modify-write; a sleeper that finds U gone sees that one, and looks at `yielded` after all
+ * places where U may have been.
  */
 #include <jackdaw/scheduler.h>
 
@@ -40,6 +45,7 @@
 struct jd_local {
 	struct jd_deque newest;
 	struct jd_deque yielded;
+	struct jd_runnable *private;                             /* O */
 	JD_CACHE_ALIGNED JD_ATOMIC(struct jd_runnable *) single; /* A */
 	JD_ATOMIC(uint64_t) turns;                               /* W: runnables entered */
 };
@@ -50,25 +56,64 @@ JD_MUST_CHECK jd_status jd_local_init(struct jd_local *local, size_t capacity,
 /* When all is empty. */
 void jd_local_fini(struct jd_local *local);
 
-/* Queues it, posted (see above). Owner. JD_ENOMEM: it is still the caller's. */
-static inline JD_MUST_CHECK jd_status jd_local_push(struct jd_local *local,
-						    struct jd_runnable *runnable)
+/* Queues it, posted (see above), if nothing else is there; otherwise false. Owner. */
+static inline bool jd_local_push_single(struct jd_local *local, struct jd_runnable *runnable)
 {
 	if (atomic_load_explicit(&local->single, memory_order_relaxed) ||
-	    jd_deque_size(&local->newest))
-		return jd_deque_push_post(&local->newest, runnable);
+	    !jd_deque_bare(&local->newest))
+		return false;
 	/* order: (LQ1) seq_cst - the runnable, and before the counts are looked at; pairs with
 	 * (LQ2), (LQ3). */
 	atomic_exchange_explicit(&local->single, runnable, memory_order_seq_cst);
-	return JD_OK;
+	return true;
 }
 
-/* Queues it behind all others that gave way. Owner, which takes the next runnable at once. */
-static inline JD_MUST_CHECK jd_status jd_local_yield(struct jd_local *local,
-						     struct jd_runnable *runnable)
+/* Queues it above the others, posted. Owner. JD_ENOMEM: it is still the caller's. */
+static inline JD_MUST_CHECK jd_status jd_local_push_newest(struct jd_local *local,
+							   struct jd_runnable *runnable)
 {
-	return jd_deque_push(&local->yielded, runnable);
+	return jd_deque_push_post(&local->newest, runnable);
 }
+
+/* Whether thieves could find nothing here. Owner. */
+static inline bool jd_local_bare(const struct jd_local *local)
+{
+	return jd_deque_bare(&local->newest) && jd_deque_bare(&local->yielded) &&
+	       !atomic_load_explicit(&local->single, memory_order_relaxed);
+}
+
+/* The private one, for good. Owner. */
+static inline struct jd_runnable *jd_local_pop_private(struct jd_local *local)
+{
+	struct jd_runnable *runnable = local->private;
+
+	local->private = NULL;
+	return runnable;
+}
+
+/* Queues the private one, which there is, behind all others that gave way. Owner. */
+static inline void jd_local_queue_private(struct jd_local *local)
+{
+	jd_status status = jd_deque_push(&local->yielded, jd_local_pop_private(local));
+
+	JD_ASSERT(status == JD_OK); /* there is room */
+}
+
+/*
+ * It gives way, and the owner takes the next runnable at once. There is always room for the private
+ * one, so that no memory is needed when others come first. False: jd_local_give_way_slow. Owner.
+ */
+static inline bool jd_local_give_way(struct jd_local *local, struct jd_runnable *runnable)
+{
+	if (JD_UNLIKELY(local->private || !jd_deque_has_room(&local->yielded)))
+		return false;
+	local->private = runnable;
+	return true;
+}
+
+/* The same, by making room. JD_ENOMEM: it is still the caller's. Owner. */
+JD_COLD JD_MUST_CHECK jd_status jd_local_give_way_slow(struct jd_local *local,
+						       struct jd_runnable *runnable);
 
 /* Takes the single one, if it is there. Any thread. */
 static inline struct jd_runnable *jd_local_take_single(struct jd_local *local)
@@ -135,5 +180,13 @@ struct jd_loot {
  */
 struct jd_loot jd_local_steal(struct jd_local *victim, struct jd_local *thief, size_t max,
 			      uint64_t *seen);
+
+/*
+ * The same by a thief that has work itself: half of what the victim has more, at most max; half of
+ * all it has if its turns are what they were at the last look, some time ago. The caller posts for
+ * what it moved, because on the way nobody could see it.
+ */
+struct jd_loot jd_local_balance(struct jd_local *victim, struct jd_local *thief, size_t max,
+				uint64_t *seen);
 
 #endif

@@ -78,6 +78,9 @@ static inline uint64_t jd_task_state_refs(uint64_t s)
 	return s / JD_TASK_REF;
 }
 
+/* KIND and UNITS. */
+#define JD_TASK_FACTS ((uint64_t)JD_TASK_REF - (1u << JD_TASK_KIND_SHIFT))
+
 /* What never changes, to be added to a new state; and how it is read, from any. */
 static inline uint64_t jd_task_state_facts(unsigned kind, unsigned units)
 {
@@ -200,8 +203,8 @@ static inline uint64_t jd_task_state_begin(jd_task_state *state)
 {
 	uint64_t s = jd_task_state_load(state), t;
 
-	if (JD_LIKELY(s == JD_TASK_STATE_DETACHED)) { /* sole */
-		jd_task_state_put(state, (uint64_t)JD_TASK_RUNNING | JD_TASK_REF);
+	if (JD_LIKELY((s & ~JD_TASK_FACTS) == JD_TASK_STATE_DETACHED)) { /* sole */
+		jd_task_state_put(state, s ^ (JD_TASK_SCHEDULED | JD_TASK_RUNNING));
 		return s;
 	}
 	do {
@@ -273,8 +276,9 @@ static inline uint64_t jd_task_state_pend(jd_task_state *state, enum jd_task_nex
 	uint64_t s = jd_task_state_load(state), t;
 
 	*next = JD_TASK_NOTHING;
-	if (s == (JD_TASK_STATE_DETACHED | JD_TASK_RUNNING)) { /* sole, and it woke itself */
-		jd_task_state_put(state, JD_TASK_STATE_DETACHED);
+	/* Sole, and it woke itself. */
+	if ((s & ~JD_TASK_FACTS) == (JD_TASK_STATE_DETACHED | JD_TASK_RUNNING)) {
+		jd_task_state_put(state, s ^ JD_TASK_RUNNING);
 		return s;
 	}
 	do {

@@ -76,8 +76,26 @@
 #define JD_WORKER_DEQUE_CAPACITY 256
 #endif
 
-/* Runnables between two looks at timers, injector and the old end of the own deque. */
-#define JD_WORKER_FAIR_TICKS 61
+/* Runnables between two looks at timers, injector and the old end of the own deque, at most. The
+ * clock that each look reads is then half a ns a runnable. Few in model tests. */
+#ifndef JD_WORKER_LOOK_TICKS
+#define JD_WORKER_LOOK_TICKS 61
+#endif
+
+/* Runnables after a search until the first look. */
+#ifndef JD_WORKER_LOOK_FIRST
+#define JD_WORKER_LOOK_FIRST 8
+#endif
+
+/* Time between two such looks, ns, unless a single runnable takes longer: a fifth of the slack of a
+ * timer, and what a look costs is lost in it. */
+#define JD_WORKER_LOOK_NS (100 * JD_US)
+
+/* How often a busy worker looks whether another has more to do, ns: two lines cross, and then some
+ * dozens of runnables if it has. */
+#ifndef JD_WORKER_BALANCE_NS
+#define JD_WORKER_BALANCE_NS JD_MS
+#endif
 
 /* Rounds over all victims before a searcher gives up and sleeps. Few in model tests. */
 #ifndef JD_WORKER_SEARCH_ROUNDS

@@ -14,13 +14,21 @@
 /* The next runnable without going far. */
 static struct jd_runnable *take_local(struct jd_worker *w)
 {
+	struct jd_injector *injector = &w->all->injector;
+	bool look = JD_UNLIKELY(--w->look_in == 0);
 	struct jd_runnable *r = NULL;
 
-	if (JD_UNLIKELY(++w->tick % JD_WORKER_FAIR_TICKS == 0))
+	if (w->local.private) {
+		if (!look && jd_local_bare(&w->local) && !jd_injector_has(injector))
+			return jd_local_pop_private(&w->local);
+		/* Before another is taken: see local.h. */
+		jd_local_queue_private(&w->local);
+	}
+	if (JD_UNLIKELY(look))
 		r = jd_worker_take_fair(w);
 	if (!r)
 		r = jd_local_pop(&w->local);
-	if (!r)
+	if (!r && jd_injector_has(injector))
 		r = jd_worker_take_injected(w);
 	return r ? r : jd_local_pop_yielded(&w->local);
 }
@@ -75,23 +83,45 @@ void jd_worker_drive(struct jd_runnable *job, struct jd_worker *unused)
 
 /* --- From outside --------------------------------------------------------------------------- */
 
+JD_NOINLINE static jd_status schedule_outside(struct jd_workers *all, struct jd_runnable *runnable)
+{
+	if (jd_injector_push(&all->injector, runnable) == JD_INJECTOR_CLOSED) {
+		jd_runnable_unmark(runnable);
+		return JD_ECLOSED;
+	}
+	jd_worker_wake_pushed(all);
+	return JD_OK;
+}
+
+JD_COLD static jd_status schedule_behind(struct jd_worker *w, struct jd_runnable *runnable)
+{
+	jd_status status = jd_local_give_way_slow(&w->local, runnable);
+
+	return status == JD_OK ? JD_OK : schedule_outside(w->all, runnable);
+}
+
+/* Apart, so that the common ways need no stack. */
+jd_status jd_worker_push_newest(struct jd_worker *w, struct jd_runnable *runnable)
+{
+	if (JD_UNLIKELY(jd_local_push_newest(&w->local, runnable) != JD_OK))
+		return schedule_outside(w->all, runnable);
+	jd_worker_wake_pushed(w->all);
+	return JD_OK;
+}
+
 jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnable)
 {
 	struct jd_worker *w = jd_workers_self(all);
 
 	jd_runnable_mark(runnable);
-	if (w && (runnable->flags & JD_RUNNABLE_YIELDED)) {
-		/* Behind all others; this worker comes for one of them, or for it, at once. */
-		if (jd_local_yield(&w->local, runnable) == JD_OK)
-			return JD_OK;
-	} else if (w && jd_local_push(&w->local, runnable) == JD_OK) {
-		jd_worker_wake_pushed(all);
-		return JD_OK;
-	}
-	if (jd_injector_push(&all->injector, runnable) == JD_INJECTOR_CLOSED) {
-		jd_runnable_unmark(runnable);
-		return JD_ECLOSED;
-	}
+	if (!w)
+		return schedule_outside(all, runnable);
+	if (runnable->flags & JD_RUNNABLE_YIELDED)
+		return JD_LIKELY(jd_local_give_way(&w->local, runnable))
+			       ? JD_OK
+			       : schedule_behind(w, runnable);
+	if (!jd_local_push_single(&w->local, runnable))
+		return jd_worker_push_newest(w, runnable);
 	jd_worker_wake_pushed(all);
 	return JD_OK;
 }

@@ -51,7 +51,11 @@ struct jd_worker {
 	JD_CACHE_ALIGNED jd_idle_word word; /* A: see idle.h */
 	struct jd_workers *all;             /* I */
 	unsigned index;                     /* I */
-	unsigned tick;                      /* O: runnables since start */
+	uint32_t look_in;                   /* O: runnables until it looks beyond its own queue */
+	uint32_t look_every;                /* O: runnables between two such looks */
+	uint32_t looks;                     /* O: such looks, counted */
+	uint64_t looked_ns;                 /* O: when it did last; 0: it was idle since */
+	uint64_t balanced_ns;               /* O: when it last looked at the queue of another */
 	uint64_t rng;                       /* O */
 	uint32_t doze_ns;                   /* O: how long it dozes before it sleeps */
 	uint32_t dozes;                     /* O: times it has dozed */
@@ -135,6 +139,9 @@ static inline struct jd_lane *jd_worker_lane(const struct jd_scheduler *schedule
 
 /* Queues the runnable and sees that somebody runs it. JD_ECLOSED after jd_workers_close. */
 jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnable);
+
+/* The same on the worker that the thread drives, when other work waits there; marked already. */
+jd_status jd_worker_push_newest(struct jd_worker *w, struct jd_runnable *runnable);
 
 /* Arms a timer, at an instant or after a delay, and sees that somebody looks in time. */
 jd_status jd_workers_arm(struct jd_workers *all, struct jd_timer *timer,

@@ -169,6 +169,9 @@ struct jd_runnable *jd_worker_search(struct jd_worker *w)
 	bool searching = jd_idle_search(&all->idle, all->search_max);
 	bool woken = false;
 
+	/* A search is a look, too, and more. */
+	w->looked_ns = 0;
+	w->look_in = JD_WORKER_LOOK_FIRST;
 	for (;;) {
 		bool again = false;
 		struct jd_runnable *r = searching ? search(w, &again) : NULL;

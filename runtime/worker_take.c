@@ -118,14 +118,57 @@ struct jd_runnable *jd_worker_take_forked(struct jd_worker *w)
 									      : NULL;
 }
 
+/*
+ * So many runnables until the next look that it comes in time: fewer at once, more little by
+ * little. How long they take is not known after a search: it begins with one.
+ */
+static void pace(struct jd_worker *w, uint64_t now)
+{
+	uint64_t took = now - w->looked_ns, every = w->look_every;
+
+	if (!w->looked_ns)
+		every = 1;
+	else if (took > JD_WORKER_LOOK_NS)
+		every = every * JD_WORKER_LOOK_NS / took;
+	else if (took < JD_WORKER_LOOK_NS / 2)
+		every *= 2;
+	if (every < 1)
+		every = 1;
+	else if (every > JD_WORKER_LOOK_TICKS)
+		every = JD_WORKER_LOOK_TICKS;
+	w->looked_ns = now;
+	w->look_in = w->look_every = (uint32_t)every;
+}
+
+/* From a worker that has more to do, or is stuck: otherwise nobody would, while all are busy. */
+static struct jd_runnable *take_balance(struct jd_worker *w)
+{
+	unsigned others = w->all->count - 1;
+
+	if (!others)
+		return NULL;
+	struct jd_victim *victim = &w->victims[next_random(w) % others];
+	struct jd_loot loot = jd_local_balance(&w->all->workers[victim->index].local, &w->local,
+					       JD_WORKER_STEAL_MAX, &victim->seen);
+
+	jd_worker_count(&w->stats.stolen, loot.moved);
+	if (loot.moved > 1)
+		jd_worker_wake_posted(w->all);
+	return loot.first;
+}
+
 struct jd_runnable *jd_worker_take_fair(struct jd_worker *w)
 {
-	struct jd_runnable *r;
+	uint64_t now = jd_clock_now();
+	struct jd_runnable *r = NULL;
 
+	pace(w, now);
 	jd_worker_take_fired(w, false);
-	if (w->tick / JD_WORKER_FAIR_TICKS % 2)
-		r = jd_local_pop_oldest(&w->local);
-	else
-		r = jd_worker_take_injected(w);
-	return r;
+	if (now - w->balanced_ns >= JD_WORKER_BALANCE_NS) {
+		w->balanced_ns = now;
+		r = take_balance(w);
+	}
+	if (r)
+		return r;
+	return w->looks++ % 2 ? jd_local_pop_oldest(&w->local) : jd_worker_take_injected(w);
 }

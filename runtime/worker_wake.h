@@ -39,12 +39,10 @@ static inline jd_status jd_worker_spawn(struct jd_worker *w, struct jd_runnable 
 	if (JD_UNLIKELY(atomic_load_explicit(&w->all->phase, memory_order_acquire) != 0))
 		return JD_ECLOSED;
 	jd_runnable_mark(runnable);
-	if (JD_LIKELY(jd_local_push(&w->local, runnable) == JD_OK)) {
-		jd_worker_wake_pushed(w->all);
-		return JD_OK;
-	}
-	jd_runnable_unmark(runnable);
-	return jd_workers_schedule(w->all, runnable);
+	if (!jd_local_push_single(&w->local, runnable))
+		return jd_worker_push_newest(w, runnable);
+	jd_worker_wake_pushed(w->all);
+	return JD_OK;
 }
 
 #endif

@@ -38,6 +38,7 @@ static jd_status worker_init(struct jd_worker *w, struct jd_workers *all, unsign
 
 	w->all = all;
 	w->index = index;
+	w->look_in = w->look_every = JD_WORKER_LOOK_FIRST;
 	w->rng = 0x9E3779B97F4A7C15ull * (index + 1);
 	w->drive = (struct jd_runnable)JD_RUNNABLE_INIT(&drive_ops);
 	w->run_stolen = (struct jd_runnable)JD_RUNNABLE_INIT(&fork_ops);
@@ -143,7 +144,10 @@ struct jd_runnable *jd_workers_rest(struct jd_workers *all)
 {
 	for (unsigned i = 0; i < all->count; i++) {
 		struct jd_local *local = &all->workers[i].local;
-		struct jd_runnable *r = jd_local_pop(local);
+		struct jd_runnable *r = jd_local_pop_private(local);
+
+		if (!r)
+			r = jd_local_pop(local);
 
 		if (!r)
 			r = jd_local_pop_yielded(local);

@@ -49,7 +49,10 @@ enum {
 	 * never queues it; see cancel_timer. In the other schedule calls it means nothing.
 	 */
 	JD_RUNNABLE_INLINE = 1u << 1,
-	/* It gave way to others (woke itself while it ran): queue it behind what is there. */
+	/*
+	 * It gave way to others (woke itself while it ran): queue it behind what is there. Its run
+	 * returns next; until then others may not get at it.
+	 */
 	JD_RUNNABLE_YIELDED = 1u << 2,
 };
 

@@ -64,17 +64,9 @@ void jd_registry_check(struct jd_registry *registry, struct jd_registry_tally *t
 	no_lane();
 }
 
-jd_status jd_deque_reserve(struct jd_deque *d, size_t n)
+jd_status jd_worker_push_newest(struct jd_worker *w, struct jd_runnable *runnable)
 {
-	(void)d;
-	(void)n;
-	no_lane();
-	return JD_OK;
-}
-
-jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnable)
-{
-	(void)all;
+	(void)w;
 	(void)runnable;
 	no_lane();
 	return JD_OK;

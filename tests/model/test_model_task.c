@@ -399,7 +399,7 @@ static void listed(void)
 	list.listed = true;
 	MODEL_CHECK(jd_task_new_around(&s.scheduler, &wrapper, sizeof(wrapper), &waiting.base,
 				       &options, false, &s.task) == JD_OK);
-	MODEL_CHECK(jd_task_first_schedule(s.task) == JD_OK);
+	MODEL_CHECK(jd_task_schedule(s.task) == JD_OK);
 }
 
 static void listed_and_waiting(void)

@@ -48,6 +48,7 @@ static struct {
 	int spawns[RUNNABLES], yields[RUNNABLES], waits[RUNNABLES];
 	unsigned outside; /* jobs 0.. that are scheduled from outside */
 	unsigned total;
+	uint64_t clock;
 	bool in_turn; /* each is scheduled from outside when the one before it has run */
 } s;
 
@@ -65,7 +66,7 @@ void jd_registry_check(struct jd_registry *registry, struct jd_registry_tally *t
 
 uint64_t jd_clock_now(void)
 {
-	return 1;
+	return ++s.clock;
 }
 
 jd_status jd_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, uint64_t deadline_ns)
@@ -487,10 +488,17 @@ static const struct model_mutation bugs[] = {
 
 /* Of the handshake between a push of the owner and a sleeper. */
 static const struct model_mutation push_bugs[] = {
-	{"push only released", "jd_local_push", "exchange", "&local->single", MODEL_ORDER, REL},
+	{"push only released", "jd_local_push_single", "exchange", "&local->single", MODEL_ORDER,
+	 REL},
 	{"post looks relaxed", "jd_idle_post_exchanged", "load", "&idle->counts", MODEL_ORDER, RLX},
 	{"sleep acq_rel", "jd_idle_enter", "add", "&idle->counts", MODEL_ORDER, AR},
 	{"look relaxed", "jd_local_empty", "load", "&local->single", MODEL_ORDER, RLX},
+};
+
+/* Of the way of what gave way, from its worker to another. */
+static const struct model_mutation yield_bugs[] = {
+	{"gave way unseen", "jd_deque_push", "store", "&d->bottom", MODEL_SKIP, 0},
+	{"gave way relaxed", "jd_deque_push", "store", "&d->bottom", MODEL_ORDER, RLX},
 };
 
 static const struct model_mutation kept_claim = {
@@ -507,6 +515,7 @@ static void test_seeded_bugs_are_found(void **state)
 	const struct model_program p = program("both", two_that_wait);
 	const struct model_program spawn = program("spawn", spawn_and_wait);
 	const struct model_program dozing = program("dozing", two_dozing);
+	const struct model_program gives_way = program("give way", give_way);
 	const struct model_program in_turn = program("in turn", three_in_turn);
 
 	(void)state;
@@ -514,6 +523,8 @@ static void test_seeded_bugs_are_found(void **state)
 		model_expect_bug(&p, &bugs[i]);
 	for (size_t i = 0; i < sizeof(push_bugs) / sizeof(push_bugs[0]); i++)
 		model_expect_bug(&spawn, &push_bugs[i]);
+	for (size_t i = 0; i < sizeof(yield_bugs) / sizeof(yield_bugs[0]); i++)
+		model_expect_bug(&gives_way, &yield_bugs[i]);
 	model_expect_bug(&in_turn, &kept_claim);
 	for (size_t i = 0; i < sizeof(dozing_bugs) / sizeof(dozing_bugs[0]); i++)
 		model_expect_bug(&dozing, &dozing_bugs[i]);
