@@ -63,7 +63,7 @@ void AnnotateIgnoreWritesEnd(const char *file, int line);
 /* --- libdispatch ------------------------------------------------------------------------------
  * Loaded when it is first needed, off Apple: linked, it would be loaded by every program that uses
  * the library (2 ms and three more libraries), and none would start where it is missing. It is
- * never unloaded, because its threads never end. */
+ * never closed, because its threads never end. */
 
 #define GCD_FUNCTIONS(X)                           \
 	X(dispatch_activate)                       \
@@ -114,22 +114,32 @@ static bool find(void *library, const char *name, void *slot)
 	return address;
 }
 
-static void gcd_load(void)
+/* False, and nothing is kept of it, when there is none or it is not what we need. */
+static bool load(const char *name)
 {
-	/* The one that the process has, if it has one; then as the loader searches; then where the
-	 * build found it. */
-	void *library = dlopen("libdispatch.so", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
 
 	if (!library)
-		library = dlopen(JD_DISPATCH_LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-	if (!library)
-		return;
+		return false;
 #define GCD_FIND(name) find(library, #name, &gcd.name) &&
 	gcd.loaded = GCD_FUNCTIONS(GCD_FIND)
 			     find(library, "_dispatch_source_type_timer", &gcd.timer) &&
 		     find(library, "_dispatch_source_type_read", &gcd.read) &&
 		     find(library, "_dispatch_main_q", &gcd.main_queue);
 #undef GCD_FIND
+	if (!gcd.loaded)
+		dlclose(library);
+	return gcd.loaded;
+}
+
+/*
+ * The one that the process has, if it has one, or as the loader searches; then where the build
+ * found it, as some distributions have one that is too old.
+ */
+static void gcd_load(void)
+{
+	if (!load("libdispatch.so"))
+		(void)load(JD_DISPATCH_LIBRARY);
 }
 #endif
 
