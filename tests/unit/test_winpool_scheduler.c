@@ -237,6 +237,95 @@ static void test_a_host_waits_on_the_event(void **state)
 	assert_int_equal(jd_scheduler_destroy(hops.scheduler), JD_OK);
 }
 
+/* A turn of the loop in docs/WINDOWS.md; counts messages. False: neither came in 20 s. */
+static bool window_thread_turn(struct jd_scheduler *scheduler, HANDLE handle, int *messages)
+{
+	DWORD got =
+		MsgWaitForMultipleObjectsEx(1, &handle, 20000, QS_ALLINPUT, MWMO_INPUTAVAILABLE);
+	MSG message;
+
+	if (got == WAIT_OBJECT_0 && jd_main_loop_dispatch(scheduler, 10 * JD_MS) != JD_OK)
+		return false;
+	while (PeekMessageW(&message, NULL, 0, 0, PM_REMOVE))
+		*messages += message.message == WM_APP;
+	return got == WAIT_OBJECT_0 || got == WAIT_OBJECT_0 + 1;
+}
+
+/* The message queue of this thread is there once it has been looked at. */
+static DWORD window_thread(void)
+{
+	MSG message;
+
+	PeekMessageW(&message, NULL, 0, 0, PM_NOREMOVE);
+	return GetCurrentThreadId();
+}
+
+static void post_messages(void *arg)
+{
+	for (int i = 0; i < TASKS; i++) {
+		PostThreadMessageW(*(const DWORD *)arg, WM_APP, 0, 0);
+		SwitchToThread();
+	}
+}
+
+static void test_messages_and_foreground_work(void **state)
+{
+	const struct jd_winpool_options options = {.main_thread = true};
+	struct os_hops hops = {.left = 0};
+	struct gate_thread poster;
+	DWORD self = window_thread();
+	int messages = 0;
+	void *handle;
+
+	(void)state;
+	assert_int_equal(jd_winpool_scheduler_new(&options, &hops.scheduler), JD_OK);
+	assert_int_equal(jd_main_loop_handle(hops.scheduler, &handle), JD_OK);
+	assert_int_equal(os_hops_start(&hops, 2 * TASKS), JD_OK);
+	gate_thread_start(&poster, post_messages, &self);
+	while (hops.left || messages < TASKS)
+		assert_true(window_thread_turn(hops.scheduler, handle, &messages));
+	gate_thread_join(&poster);
+	assert_int_equal(hops.mistakes, 0);
+	assert_int_equal(jd_scheduler_destroy(hops.scheduler), JD_OK);
+}
+
+/* Gives way again and again, until there was a message. */
+struct busy {
+	struct jd_future base;
+	const int *messages;
+};
+
+static jd_status busy_poll(struct jd_future *future, struct jd_context *context, void *result)
+{
+	(void)result;
+	if (*jd_container_of(future, struct busy, base)->messages)
+		return JD_OK;
+	jd_waker_wake_ref(context->waker);
+	return JD_PENDING;
+}
+
+static void test_foreground_work_does_not_starve_messages(void **state)
+{
+	static const struct jd_future_ops ops = {.poll = busy_poll, .size = sizeof(struct busy)};
+	const struct jd_winpool_options options = {.main_thread = true};
+	int messages = 0, turns = 0;
+	struct busy busy = {{&ops}, &messages};
+	struct jd_scheduler *scheduler;
+	DWORD self = window_thread();
+	void *handle;
+
+	(void)state;
+	assert_int_equal(jd_winpool_scheduler_new(&options, &scheduler), JD_OK);
+	assert_int_equal(jd_main_loop_handle(scheduler, &handle), JD_OK);
+	assert_int_equal(jd_spawn_foreground(scheduler, 1, &busy.base, NULL), JD_OK);
+	assert_true(PostThreadMessageW(self, WM_APP, 0, 0));
+	for (; !messages; turns++)
+		assert_true(window_thread_turn(scheduler, handle, &messages));
+	assert_in_range(turns, 1, 2);
+	assert_int_equal(jd_scheduler_drain(scheduler, JD_NEVER), JD_OK);
+	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +339,8 @@ int main(void)
 		cmocka_unit_test(test_dump),
 		cmocka_unit_test(test_nothing_is_left_behind),
 		cmocka_unit_test(test_a_host_waits_on_the_event),
+		cmocka_unit_test(test_messages_and_foreground_work),
+		cmocka_unit_test(test_foreground_work_does_not_starve_messages),
 	};
 
 	return cmocka_run_group_tests_name("winpool_scheduler", tests, NULL, NULL);
