@@ -6,18 +6,19 @@
 #include "runtime/tuning.h"
 
 /*
- * A timer is in the wheel (ARMED), then, when the clock has reached it, in the array of due timers
- * (DUE), where each is a candidate of its own: it fires when it is picked and can be cancelled up
- * to then. The array has room for every armed timer, so that moving the clock cannot fail.
+ * A timer's state is in its _cell. It is in the wheel (ARMED), then, when the clock has reached it,
+ * in the array of due timers (DUE), where each is a candidate of its own: it fires when it is
+ * picked and can be cancelled up to then. The array has room for every armed timer, so that moving
+ * the clock cannot fail.
  */
 static uint32_t state_of(const struct jd_timer *timer)
 {
-	return atomic_load_explicit(&timer->_state, memory_order_relaxed);
+	return (uint32_t)(uintptr_t)atomic_load_explicit(&timer->_cell, memory_order_relaxed);
 }
 
 static void set_state(struct jd_timer *timer, uint32_t state)
 {
-	atomic_store_explicit(&timer->_state, state, memory_order_relaxed);
+	atomic_store_explicit(&timer->_cell, (void *)(uintptr_t)state, memory_order_relaxed);
 }
 
 /* Room for one timer more. */

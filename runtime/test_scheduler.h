@@ -61,7 +61,7 @@ struct jd_test_sessions {
 	size_t active_count;
 };
 
-/* jd_timer._state. */
+/* In jd_timer._cell. */
 enum {
 	JD_TEST_TIMER_IDLE,
 	JD_TEST_TIMER_ARMED, /* in the wheel */

@@ -58,16 +58,16 @@ jd_status jd_timekeeper_arm(struct jd_timekeeper *tk, uint32_t self, struct jd_t
 	bool patient = owner && (runnable->flags & JD_RUNNABLE_INLINE);
 	struct jd_timer_driver *driver =
 		&tk->drivers[owner ? self : (uint32_t)(jd_thread_self() % tk->count)];
-	struct jd_timer_when when = jd_timer_when(driver, timer, time_ns, relative, patient);
-	jd_status status = jd_timer_driver_arm(driver, owner, timer, runnable, &when);
+	jd_status status =
+		jd_timer_driver_arm_at(driver, owner, timer, runnable, time_ns, relative, patient);
 
 	*announce = status != JD_OK ? JD_TIMER_QUIET : patient ? JD_TIMER_SOON : JD_TIMER_NOW;
 	return status;
 }
 
-jd_status jd_timekeeper_cancel(struct jd_timekeeper *tk, uint32_t self, struct jd_timer *timer)
+void jd_timekeeper_bury(struct jd_timekeeper *tk, uint32_t self, struct jd_timer_driver *full)
 {
-	return jd_timer_cancel(self == JD_TIMEKEEPER_OUTSIDE ? NULL : &tk->drivers[self], timer);
+	jd_timer_driver_bury(full, self != JD_TIMEKEEPER_OUTSIDE && full == &tk->drivers[self]);
 }
 
 /* --- Firing ---------------------------------------------------------------------------------- */

@@ -58,7 +58,8 @@ jd_status jd_timekeeper_arm(struct jd_timekeeper *tk, uint32_t self, struct jd_t
 			    struct jd_runnable *runnable, uint64_t time_ns, bool relative,
 			    enum jd_timer_announce *announce);
 
-jd_status jd_timekeeper_cancel(struct jd_timekeeper *tk, uint32_t self, struct jd_timer *timer);
+/* After jd_timer_drop has found the list of a driver's dead full. */
+void jd_timekeeper_bury(struct jd_timekeeper *tk, uint32_t self, struct jd_timer_driver *full);
 
 /* Delivers what is due, by the worker of that index; idle: it has nothing else to do. */
 void jd_timekeeper_fire(struct jd_timekeeper *tk, uint32_t self, bool idle,

@@ -90,6 +90,7 @@ static jd_status sleep_arm(struct jd_sleep *self, struct jd_context *context)
 	self->_runnable = (struct jd_runnable)JD_RUNNABLE_INIT(&ops);
 	self->_runnable.flags = JD_RUNNABLE_INLINE | JD_RUNNABLE_RESUME;
 	self->_waker = jd_waker_clone(context->waker);
+	self->_timer._wakes = self->_waker.data;
 	/* Nobody else knows this memory yet: schedule_at publishes it. */
 	atomic_store_explicit(&self->_state, WAITING, memory_order_relaxed);
 

@@ -102,7 +102,8 @@ static struct jd_timer_cell *carve(struct jd_timer_cells *cells)
 
 	memset(&cell->node, 0, sizeof(cell->node));
 	atomic_init(&cell->node._cell, NULL);
-	atomic_init(&cell->node._state, 0);
+	atomic_init(&cell->node._owner, NULL);
+	atomic_init(&cell->link, 0);
 	cell->number = cells->carved++;
 	cell->met = 0;
 	cell->foreign = cells->foreign;
@@ -113,13 +114,8 @@ static struct jd_timer_cell *carve(struct jd_timer_cells *cells)
 
 static struct jd_timer_cell *take_own(struct jd_timer_cells *cells)
 {
-	if (JD_LIKELY(cells->mine_count)) {
-		uint32_t n = --cells->mine_count;
-
-		if (n >= JD_TIMER_AHEAD)
-			JD_PREFETCH(cells->mine[n - JD_TIMER_AHEAD]);
-		return cells->mine[n];
-	}
+	if (cells->mine_count)
+		return cells->mine[--cells->mine_count];
 	if (!cells->taken && atomic_load_explicit(&cells->returned, memory_order_relaxed))
 		/* order: (TCE1) acquire - the cells are ours; pairs with (TCE2). */
 		cells->taken = jd_timer_cell_of(
@@ -152,7 +148,7 @@ static void push_foreign(struct jd_timer_cells *cells, struct jd_timer_cell *fir
 	uint64_t head = atomic_load_explicit(&cells->stack, memory_order_relaxed), new_head;
 
 	do {
-		atomic_store_explicit(&last->node._state, (uint32_t)head, memory_order_relaxed);
+		atomic_store_explicit(&last->link, (uint32_t)head, memory_order_relaxed);
 		new_head = (head & ~(JD_TIMER_POP - 1)) | (first->number + 1);
 		/* order: (TCE3) release - we are done with the cells; pairs with (TCE4), (TCE5). */
 	} while (!atomic_compare_exchange_weak_explicit(
@@ -171,8 +167,7 @@ static struct jd_timer_cell *carve_foreign(struct jd_timer_cells *cells)
 		if (!more)
 			break;
 		if (last)
-			atomic_store_explicit(&last->node._state, more->number + 1,
-					      memory_order_relaxed);
+			atomic_store_explicit(&last->link, more->number + 1, memory_order_relaxed);
 		else
 			second = more;
 		last = more;
@@ -191,7 +186,7 @@ static struct jd_timer_cell *take_foreign(struct jd_timer_cells *cells)
 
 	while ((uint32_t)head) {
 		struct jd_timer_cell *cell = jd_timer_cells_at(cells, (uint32_t)head - 1);
-		uint32_t next = atomic_load_explicit(&cell->node._state, memory_order_relaxed);
+		uint32_t next = atomic_load_explicit(&cell->link, memory_order_relaxed);
 		uint64_t new_head = ((head + JD_TIMER_POP) & ~(JD_TIMER_POP - 1)) | next;
 
 		/* order: (TCE5) acq_rel - as (TCE4), passed on; pairs with (TCE3), (TCE4). */
@@ -226,7 +221,7 @@ void jd_timer_cells_give_list(struct jd_timer_cells *cells, struct jd_timer *fir
 		return;
 	}
 	for (struct jd_timer *t = first; t != last; t = t->_next)
-		atomic_store_explicit(&t->_state, jd_timer_cell_of(t->_next)->number + 1,
-				      memory_order_relaxed);
+		atomic_store_explicit(&jd_timer_cell_of(t)->link,
+				      jd_timer_cell_of(t->_next)->number + 1, memory_order_relaxed);
 	push_foreign(cells, jd_timer_cell_of(first), jd_timer_cell_of(last));
 }

@@ -25,6 +25,7 @@
 
 #include "platform/atomic.h"
 #include "platform/compiler.h"
+#include "runtime/tuning.h"
 
 enum {
 	JD_TIMER_CHUNKS = 24, /* each twice the one before */
@@ -44,18 +45,18 @@ enum {
  *   _cell      A: the claim: the armed timer; NULL: fired, cancelled or free
  *   _runnable  P: of the armed timer; but fetched ahead, it is read there only
  *   _next      the inbox, the homeless, free lists, while it is not in the wheel
- *   _owner     the list of requests to unlink
- *   _state     A: the stack of free foreign cells: number + 1
+ *   _owner     A: what the runnable will touch, or NULL; the list of requests to unlink
  * Access: A any thread, atomic; P whoever arms it, before it is published, then who holds the
  * driver's token; T who holds the token; I immutable. The links: whoever has the list.
  */
 struct jd_timer_cell {
 	alignas(JD_TIMER_CELL_BYTES) struct jd_timer node; /* P, but for the above */
 	uint32_t number;                                   /* I: in its pool */
-	uint8_t slack_bits;                                /* P: log2 of its slack */
-	uint8_t met;                                       /* T: see above; 0 while it is free */
-	bool relative; /* P: node._deadline_ns is a delay as yet */
-	bool foreign;  /* I: which pool */
+	_Atomic(uint32_t) link; /* A: the stack of free foreign cells: number + 1 */
+	uint8_t slack_bits;     /* P: log2 of its slack */
+	uint8_t met;            /* T: see above; 0 while it is free */
+	bool relative;          /* P: node._deadline_ns is a delay as yet */
+	bool foreign;           /* I: which pool */
 };
 
 static inline struct jd_timer_cell *jd_timer_cell_of(struct jd_timer *node)
@@ -92,6 +93,18 @@ static inline bool jd_timer_cells_dry(const struct jd_timer_cells *cells)
 
 /* By the owner of an own pool, by any thread from a foreign one. NULL: no memory. */
 struct jd_timer_cell *jd_timer_cells_take(struct jd_timer_cells *cells);
+
+/* The same by the owner of an own pool, as a rule without a call. */
+static inline struct jd_timer_cell *jd_timer_cells_take_own(struct jd_timer_cells *cells)
+{
+	if (JD_UNLIKELY(!cells->mine_count))
+		return jd_timer_cells_take(cells);
+	uint32_t n = --cells->mine_count;
+
+	if (n >= JD_TIMER_AHEAD)
+		JD_PREFETCH(cells->mine[n - JD_TIMER_AHEAD]);
+	return cells->mine[n];
+}
 
 /* By the owner, or to a foreign pool. */
 void jd_timer_cells_give(struct jd_timer_cells *cells, struct jd_timer_cell *cell);

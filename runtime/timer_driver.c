@@ -37,20 +37,10 @@ void jd_timer_driver_fini(struct jd_timer_driver *driver)
 
 static bool take_token(struct jd_timer_driver *driver, bool owner)
 {
-	uint32_t free_word = 0;
-
-	/* order: (TD12) acquire - what the last holder did; pairs with (TD13). */
-	if (!atomic_compare_exchange_strong_explicit(&driver->token, &free_word, 1,
-						     memory_order_acquire, memory_order_relaxed))
+	if (!jd_timer_driver_take(driver))
 		return false;
 	driver->held_by_owner = owner;
 	return true;
-}
-
-static void release_token(struct jd_timer_driver *driver)
-{
-	/* order: (TD13) release - what this holder did; pairs with (TD12). */
-	atomic_store_explicit(&driver->token, 0, memory_order_release);
 }
 
 /* --- Winning --------------------------------------------------------------------------------- */
@@ -101,8 +91,9 @@ static uint8_t slack_of(const struct jd_timer *timer, uint64_t delay_ns)
 	return (uint8_t)bits;
 }
 
-struct jd_timer_when jd_timer_when(struct jd_timer_driver *driver, const struct jd_timer *timer,
-				   uint64_t time_ns, bool relative, bool patient)
+static inline struct jd_timer_when when_of(struct jd_timer_driver *driver,
+					   const struct jd_timer *timer, uint64_t time_ns,
+					   bool relative, bool patient)
 {
 	uint64_t now = atomic_load_explicit(&driver->now_seen, memory_order_relaxed);
 	uint64_t delay = relative ? time_ns : time_ns > now ? time_ns - now : 0;
@@ -116,6 +107,12 @@ struct jd_timer_when jd_timer_when(struct jd_timer_driver *driver, const struct 
 	when.about_ns = jd_timer_rounded(
 		when.relative ? jd_deadline_after(now, delay) : when.time_ns, when.slack_bits);
 	return when;
+}
+
+struct jd_timer_when jd_timer_when(struct jd_timer_driver *driver, const struct jd_timer *timer,
+				   uint64_t time_ns, bool relative, bool patient)
+{
+	return when_of(driver, timer, time_ns, relative, patient);
 }
 
 /* --- The ways in ----------------------------------------------------------------------------- */
@@ -221,18 +218,18 @@ static void arm_own(struct jd_timer_driver *driver, struct jd_timer_cell *cell, 
 }
 
 /* Before a pool takes memory, cells that wait to be unlinked are made free. */
-static struct jd_timer_cell *take_cell(struct jd_timer_driver *driver, bool owner)
+static inline struct jd_timer_cell *take_cell(struct jd_timer_driver *driver, bool owner)
 {
 	struct jd_timer_cells *cells = owner ? &driver->own : &driver->foreign;
 
 	if (JD_UNLIKELY(jd_timer_cells_dry(cells)) &&
 	    atomic_load_explicit(&driver->unlinks, memory_order_relaxed))
 		(void)settle(driver, owner);
-	return jd_timer_cells_take(cells);
+	return owner ? jd_timer_cells_take_own(cells) : jd_timer_cells_take(cells);
 }
 
-jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct jd_timer *timer,
-			      struct jd_runnable *runnable, const struct jd_timer_when *when)
+static inline jd_status arm(struct jd_timer_driver *driver, bool owner, struct jd_timer *timer,
+			    struct jd_runnable *runnable, const struct jd_timer_when *when)
 {
 	if (atomic_load_explicit(&timer->_cell, memory_order_relaxed))
 		return JD_EBUSY;
@@ -243,6 +240,7 @@ jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct
 
 	cell->node._deadline_ns = when->time_ns;
 	cell->node._runnable = runnable;
+	atomic_store_explicit(&cell->node._owner, timer->_wakes, memory_order_relaxed);
 	cell->slack_bits = when->slack_bits;
 	cell->relative = when->relative;
 	atomic_store_explicit(&cell->node._cell, timer, memory_order_relaxed);
@@ -256,33 +254,22 @@ jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct
 	return JD_OK;
 }
 
-/* For whoever has the token: no timer of this driver fires now. */
-static bool drop_held(struct jd_timer_driver *driver, struct jd_timer *timer)
+jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct jd_timer *timer,
+			      struct jd_runnable *runnable, const struct jd_timer_when *when)
 {
-	/* order: (TD22) acquire - as (TD20), and _owner; pairs with (TD19). */
-	struct jd_timer_cell *cell = atomic_load_explicit(&timer->_cell, memory_order_acquire);
-
-	/* It fired in the last moment, and may even be armed again, here or elsewhere. */
-	if (!cell || atomic_load_explicit(&timer->_owner, memory_order_relaxed) != driver)
-		return false;
-	uint32_t n = atomic_load_explicit(&driver->dead_count, memory_order_relaxed);
-
-	atomic_store_explicit(&timer->_cell, NULL, memory_order_relaxed);
-	/* It was in no cache for long; nobody waits for it now. */
-	JD_PREFETCH(cell);
-	driver->dead[n] = cell;
-	atomic_store_explicit(&driver->dead_count, n + 1, memory_order_relaxed);
-	if (JD_UNLIKELY(n + 1 == JD_TIMER_DEAD)) {
-		take_in(driver, jd_clock_now());
-		leave(driver);
-	} else {
-		release_token(driver);
-	}
-	return true;
+	return arm(driver, owner, timer, runnable, when);
 }
 
-/* While somebody else has the token, and may be firing it. */
-static JD_NOINLINE jd_status cancel_by_claim(struct jd_timer *timer)
+jd_status jd_timer_driver_arm_at(struct jd_timer_driver *driver, bool owner, struct jd_timer *timer,
+				 struct jd_runnable *runnable, uint64_t time_ns, bool relative,
+				 bool patient)
+{
+	struct jd_timer_when when = when_of(driver, timer, time_ns, relative, patient);
+
+	return arm(driver, owner, timer, runnable, &when);
+}
+
+jd_status jd_timer_cancel_by_claim(struct jd_timer *timer)
 {
 	/* order: (TD20) acquire - the cell, of an arming we know nothing of; pairs with (TD19). */
 	struct jd_timer_cell *cell = atomic_load_explicit(&timer->_cell, memory_order_acquire);
@@ -293,23 +280,21 @@ static JD_NOINLINE jd_status cancel_by_claim(struct jd_timer *timer)
 	return JD_OK;
 }
 
+void jd_timer_driver_bury(struct jd_timer_driver *driver, bool owner)
+{
+	driver->held_by_owner = owner;
+	take_in(driver, jd_clock_now());
+	leave(driver);
+}
+
 jd_status jd_timer_cancel(struct jd_timer_driver *self, struct jd_timer *timer)
 {
-	/*
-	 * One that is not armed may have been on a scheduler that is gone.
-	 * order: (TD4) acquire - _owner of this arming or a later one; pairs with (TD19).
-	 */
-	if (!atomic_load_explicit(&timer->_cell, memory_order_acquire))
-		return JD_EALREADY;
-	/* order: (TD3) acquire - not the cell of an arming before; pairs with (TD14). */
-	struct jd_timer_driver *home = atomic_load_explicit(&timer->_owner, memory_order_acquire);
+	struct jd_timer_driver *full = NULL;
+	jd_status status = jd_timer_drop(timer, &full);
 
-	if (JD_LIKELY(take_token(home, self == home))) {
-		if (JD_LIKELY(drop_held(home, timer)))
-			return JD_OK;
-		release_token(home);
-	}
-	return cancel_by_claim(timer);
+	if (full)
+		jd_timer_driver_bury(full, full == self);
+	return status;
 }
 
 /* --- What the holder of the token does ------------------------------------------------------- */
@@ -439,8 +424,12 @@ static void empty_ring(struct jd_timer_driver *driver, uint32_t head, uint32_t t
 /* Cancelled by holders, who did not touch the cell: nobody is to find its timer any more. */
 static void mark_dead(struct jd_timer_driver *driver, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++)
-		atomic_store_explicit(&driver->dead[i]->node._cell, NULL, memory_order_relaxed);
+	for (uint32_t i = 0; i < n; i++) {
+		struct jd_timer *node = &driver->dead[i]->node;
+
+		atomic_store_explicit(&node->_cell, NULL, memory_order_relaxed);
+		JD_PREFETCH(node->_entry);
+	}
 }
 
 static void unlink_dead(struct jd_timer_driver *driver, uint32_t n)
@@ -499,7 +488,7 @@ static void leave(struct jd_timer_driver *driver)
 			next = t->_deadline_ns;
 	atomic_store_explicit(&driver->wheel_next, next, memory_order_relaxed);
 	give_back(driver);
-	release_token(driver);
+	jd_timer_driver_release(driver);
 }
 
 /* What has come in is seen to, nothing fires. False: somebody else holds the token. */
@@ -557,11 +546,20 @@ static void fetch(const struct due *due)
 		const struct jd_timer *node = &due->cells[i]->node;
 		const struct jd_timer *timer =
 			atomic_load_explicit(&node->_cell, memory_order_relaxed);
+		void *wakes = atomic_load_explicit(&node->_owner, memory_order_relaxed);
 
-		/* Only the addresses: the memory is not ours yet. */
+		/*
+		 * Only the addresses: the memory is not ours yet. With what stands behind the
+		 * runnable (a sleep's waker), and the header of the task with what follows.
+		 */
 		JD_PREFETCH((void *)((uintptr_t)timer + offsetof(struct jd_timer, _cell)));
 		JD_PREFETCH(node->_runnable);
-		JD_PREFETCH((void *)((uintptr_t)node->_runnable + sizeof(struct jd_runnable)));
+		JD_PREFETCH((void *)((uintptr_t)node->_runnable + 40));
+		if (wakes) {
+			JD_PREFETCH(wakes);
+			JD_PREFETCH((void *)((uintptr_t)wakes + 64));
+			JD_PREFETCH((void *)((uintptr_t)wakes + 128));
+		}
 	}
 }
 

@@ -137,8 +137,17 @@ struct jd_timer_when jd_timer_when(struct jd_timer_driver *driver, const struct 
 jd_status jd_timer_driver_arm(struct jd_timer_driver *driver, bool owner, struct jd_timer *timer,
 			      struct jd_runnable *runnable, const struct jd_timer_when *when);
 
+/* Both in one. */
+jd_status jd_timer_driver_arm_at(struct jd_timer_driver *driver, bool owner, struct jd_timer *timer,
+				 struct jd_runnable *runnable, uint64_t time_ns, bool relative,
+				 bool patient);
+
 /* As cancel_timer, for a timer of any driver. self: the driver that the caller owns, or NULL. */
 jd_status jd_timer_cancel(struct jd_timer_driver *self, struct jd_timer *timer);
+
+/* Steps of it: without the token; and when the list of the dead is full, with it. */
+JD_COLD jd_status jd_timer_cancel_by_claim(struct jd_timer *timer);
+void jd_timer_driver_bury(struct jd_timer_driver *driver, bool owner);
 
 /*
  * Delivers what is due, JD_TIMER_BATCH at most. now_ns is a reading of the clock made by the caller
@@ -184,6 +193,61 @@ static inline uint64_t jd_timer_rounded(uint64_t deadline_ns, unsigned slack_bit
 	uint64_t slack = (UINT64_C(1) << slack_bits) - 1;
 
 	return deadline_ns > UINT64_MAX - slack ? deadline_ns : (deadline_ns + slack) & ~slack;
+}
+
+static inline bool jd_timer_driver_take(struct jd_timer_driver *driver)
+{
+	uint32_t free_word = 0;
+
+	/* order: (TD12) acquire - what the last holder did; pairs with (TD13). */
+	return atomic_compare_exchange_strong_explicit(&driver->token, &free_word, 1,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
+static inline void jd_timer_driver_release(struct jd_timer_driver *driver)
+{
+	/* order: (TD13) release - what this holder did; pairs with (TD12). */
+	atomic_store_explicit(&driver->token, 0, memory_order_release);
+}
+
+/*
+ * As cancel_timer, in few instructions: the processor works on several at once, each of which waits
+ * for its timer. *full: this driver's dead are to be buried, and the caller has its token.
+ */
+static inline jd_status jd_timer_drop(struct jd_timer *timer, struct jd_timer_driver **full)
+{
+	/*
+	 * One that is not armed may have been on a scheduler that is gone.
+	 * order: (TD4) acquire - _owner of this arming or a later one; pairs with (TD19).
+	 */
+	if (!atomic_load_explicit(&timer->_cell, memory_order_acquire))
+		return JD_EALREADY;
+	/* order: (TD3) acquire - not the cell of an arming before; pairs with (TD14). */
+	struct jd_timer_driver *home = atomic_load_explicit(&timer->_owner, memory_order_acquire);
+
+	if (JD_UNLIKELY(!jd_timer_driver_take(home)))
+		return jd_timer_cancel_by_claim(timer);
+	/* order: (TD22) acquire - as (TD20), and _owner; pairs with (TD19). */
+	struct jd_timer_cell *cell = atomic_load_explicit(&timer->_cell, memory_order_acquire);
+
+	/* It fired in the last moment, and may even be armed again, here or elsewhere. */
+	if (JD_UNLIKELY(!cell ||
+			atomic_load_explicit(&timer->_owner, memory_order_relaxed) != home)) {
+		jd_timer_driver_release(home);
+		return jd_timer_cancel_by_claim(timer);
+	}
+	uint32_t n = atomic_load_explicit(&home->dead_count, memory_order_relaxed);
+
+	atomic_store_explicit(&timer->_cell, NULL, memory_order_relaxed);
+	/* It was in no cache for long; nobody waits for it now. */
+	JD_PREFETCH(cell);
+	home->dead[n] = cell;
+	atomic_store_explicit(&home->dead_count, n + 1, memory_order_relaxed);
+	if (JD_UNLIKELY(n + 1 == JD_TIMER_DEAD))
+		*full = home;
+	else
+		jd_timer_driver_release(home);
+	return JD_OK;
 }
 
 #endif

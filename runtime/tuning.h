@@ -143,7 +143,7 @@
 
 /* Timers that were cancelled and are in the wheel still; their cells stay in the nearest cache. */
 #ifndef JD_TIMER_DEAD
-#define JD_TIMER_DEAD 128
+#define JD_TIMER_DEAD 64
 #endif
 
 /* Cells of the first chunk of a pool of timers, a power of two. */

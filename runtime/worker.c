@@ -143,9 +143,15 @@ jd_status jd_workers_arm(struct jd_workers *all, struct jd_timer *timer,
 
 jd_status jd_workers_cancel(struct jd_workers *all, struct jd_timer *timer)
 {
-	const struct jd_worker *w = jd_workers_self(all);
+	struct jd_timer_driver *full = NULL;
+	jd_status status = jd_timer_drop(timer, &full);
 
-	return jd_timekeeper_cancel(&all->timers, w ? w->index : JD_TIMEKEEPER_OUTSIDE, timer);
+	if (JD_UNLIKELY(full)) {
+		const struct jd_worker *w = jd_workers_self(all);
+
+		jd_timekeeper_bury(&all->timers, w ? w->index : JD_TIMEKEEPER_OUTSIDE, full);
+	}
+	return status;
 }
 
 jd_status jd_workers_hand_on(struct jd_workers *all)

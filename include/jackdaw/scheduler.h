@@ -102,13 +102,13 @@ struct jd_timer {
 		struct jd_timer *_next;   /* in a list, of whoever holds it */
 		struct jd_timer **_entry; /* in a slot of the wheel: where it is written down */
 		uint32_t _index;          /* in a heap of the wheel */
+		void *_wakes; /* when it is armed: memory that run will touch, or NULL */
 	};
 	uint32_t _slot;
-	JD_ATOMIC(uint32_t) _state; /* 0 idle, 1 armed; see the scheduler that owns it */
+	uint32_t _slack_ns; /* + 1; see jd_timer_set_slack. 0: the default */
 	struct jd_runnable *_runnable;
 	JD_ATOMIC(void *) _owner;
 	JD_ATOMIC(void *) _cell; /* what stands for it in the scheduler; NULL: not armed */
-	uint32_t _slack_ns;      /* + 1; see jd_timer_set_slack. 0: the default */
 };
 
 /*

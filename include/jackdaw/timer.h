@@ -39,11 +39,11 @@ struct jd_sleep {
 	struct jd_future base;
 	uint64_t _time_ns;               /* the delay before the first poll, then the deadline */
 	struct jd_scheduler *_scheduler; /* where the timer is armed; borrowed */
-	struct jd_waker _waker;          /* by the rules of _state; see runtime/timer.c */
 	struct jd_timer _timer;
-	struct jd_runnable _runnable;
-	JD_ATOMIC(uint32_t) _state;
+	JD_ATOMIC(uint32_t) _state; /* from the end of _timer on: what a firing touches */
 	bool _is_deadline;
+	struct jd_runnable _runnable;
+	struct jd_waker _waker; /* by the rules of _state; see runtime/timer.c */
 };
 
 /* delay_ns from the first poll. 0 is ready at once; JD_NEVER, or a sum beyond it, never fires. */

@@ -136,10 +136,15 @@ bool jd_timekeeper_in_time(const struct jd_timekeeper *tk)
 	return true;
 }
 
-jd_status jd_timekeeper_cancel(struct jd_timekeeper *tk, uint32_t self, struct jd_timer *timer)
+void jd_timekeeper_bury(struct jd_timekeeper *tk, uint32_t self, struct jd_timer_driver *full)
 {
 	(void)tk;
 	(void)self;
+	(void)full;
+}
+
+jd_status jd_timer_cancel_by_claim(struct jd_timer *timer)
+{
 	(void)timer;
 	return JD_EALREADY;
 }

@@ -58,7 +58,7 @@ static void timer_unlink(struct crank *crank, struct jd_timer *timer)
 	while (*link != timer)
 		link = &(*link)->_next;
 	*link = timer->_next;
-	atomic_store_explicit(&timer->_state, 0, memory_order_relaxed);
+	atomic_store_explicit(&timer->_cell, NULL, memory_order_relaxed);
 	crank->armed--;
 }
 
@@ -71,20 +71,20 @@ static jd_status crank_schedule_at(struct jd_scheduler *self, struct jd_timer *t
 		return JD_ECLOSED;
 	if (crank->refuse_timers != JD_OK)
 		return crank->refuse_timers;
-	if (atomic_load_explicit(&timer->_state, memory_order_relaxed))
+	if (atomic_load_explicit(&timer->_cell, memory_order_relaxed))
 		return JD_EBUSY;
 	timer->_runnable = runnable;
 	timer->_deadline_ns = deadline_ns;
 	timer->_next = crank->timers;
 	crank->timers = timer;
-	atomic_store_explicit(&timer->_state, 1, memory_order_relaxed);
+	atomic_store_explicit(&timer->_cell, crank, memory_order_relaxed);
 	crank->armed++;
 	return JD_OK;
 }
 
 static jd_status crank_cancel_timer(struct jd_scheduler *self, struct jd_timer *timer)
 {
-	if (!atomic_load_explicit(&timer->_state, memory_order_relaxed))
+	if (!atomic_load_explicit(&timer->_cell, memory_order_relaxed))
 		return JD_EALREADY;
 	timer_unlink(crank_of(self), timer);
 	return JD_OK;
