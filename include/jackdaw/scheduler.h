@@ -333,7 +333,10 @@ JD_API void jd_scheduler_fini(struct jd_scheduler *self);
 /*
  * For shutdown: cancels every live task and returns when none is left. Call it when no runnable
  * runs any more, all queues and timers were cancelled, and schedule calls give JD_ECLOSED; on the
- * main thread if there is one. Futures are dropped on the calling thread.
+ * main thread if there is one. Futures are dropped on the calling thread. A task whose runnable
+ * somebody holds is waited for: a waker that is about to schedule it gives it up at once, whoever
+ * made it with jd_task_new when he schedules or cancels it. It blocks until then, without an end
+ * if that never comes, rather than let the task outlive its scheduler's threads.
  */
 JD_API void jd_scheduler_cancel_tasks(struct jd_scheduler *self);
 

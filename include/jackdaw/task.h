@@ -40,7 +40,8 @@ struct jd_task_options {
 /*
  * Makes a task and does not schedule it. The state that starts with *future is copied with memcpy
  * (ops->size bytes); on JD_OK the task owns what it holds, on an error the caller still does. The
- * caller owns *runnable (schedule, run or cancel it once) and *task.
+ * caller owns *runnable (schedule, run or cancel it once) and *task. The task is alive from now on:
+ * drain, and destroy, which cannot take the runnable from the caller, wait until it is given up.
  * JD_ENOMEM, JD_EINVAL (NULL, size too small, foreground without session).
  */
 JD_API JD_MUST_CHECK jd_status jd_task_new(struct jd_scheduler *scheduler, struct jd_future *future,
