@@ -6,8 +6,8 @@
 
 /* The first block is one cache line, for slots with few timers; the largest is one page. */
 enum {
-	BLOCK_MIN = 64,
-	BLOCK_MAX = 4096,
+	BLOCK_MIN = JD_TIMER_POOL_LINE,
+	BLOCK_MAX = JD_TIMER_POOL_LARGEST,
 };
 
 static uint32_t entries_of(size_t size)
@@ -72,14 +72,6 @@ bool jd_timer_bag_grow(struct jd_timer_bag *bag, struct jd_timer_pool *pool)
 	bag->tail = jd_timer_bag_first(end);
 	bag->capacity += entries_of(size);
 	return true;
-}
-
-void jd_timer_bag_empty(struct jd_timer_bag *bag, struct jd_timer_pool *pool)
-{
-	if (bag->capacity == entries_of(BLOCK_MIN))
-		bag->tail = jd_timer_bag_first(bag->end);
-	else
-		jd_timer_bag_clear(bag, pool);
 }
 
 void jd_timer_bag_clear(struct jd_timer_bag *bag, struct jd_timer_pool *pool)

@@ -25,6 +25,12 @@ struct jd_timer_bag_end {              /* at the end of a block, behind its entr
 	size_t size;                   /* of the block, in bytes, this included */
 };
 
+enum {
+	/* Entries of the smallest block. */
+	JD_TIMER_BAG_LINE =
+		(JD_TIMER_POOL_LINE - sizeof(struct jd_timer_bag_end)) / sizeof(struct jd_timer *),
+};
+
 /* Zeroed: empty, without memory. */
 struct jd_timer_bag {
 	struct jd_timer **tail;       /* the next entry; the newest block's end when it is full */
@@ -72,11 +78,17 @@ static inline bool jd_timer_bag_remove(struct jd_timer_bag *bag, struct jd_timer
 	return --bag->live == 0;
 }
 
-/* All have left it: gives the memory back but for one smallest block. */
-void jd_timer_bag_empty(struct jd_timer_bag *bag, struct jd_timer_pool *pool);
-
 /* Forgets what is in it and gives the memory back. */
 void jd_timer_bag_clear(struct jd_timer_bag *bag, struct jd_timer_pool *pool);
+
+/* All have left it: gives the memory back but for one smallest block. */
+static inline void jd_timer_bag_empty(struct jd_timer_bag *bag, struct jd_timer_pool *pool)
+{
+	if (JD_LIKELY(bag->capacity == JD_TIMER_BAG_LINE))
+		bag->tail = jd_timer_bag_first(bag->end);
+	else
+		jd_timer_bag_clear(bag, pool);
+}
 
 /* The newest timer of a bag that is not empty, not removed; reclaims what is cleared behind it. */
 struct jd_timer *jd_timer_bag_last(struct jd_timer_bag *bag, struct jd_timer_pool *pool);

@@ -28,7 +28,7 @@ struct timer_structure {
 	/* Fires all that is due, reading from each what a scheduler needs; returns how many. */
 	size_t (*fire)(uint64_t now_ns);
 
-	/* For tails; NULL if real_time. One timer; SIZE_MAX: none is due. */
+	/* For tails; NULL: it has none. One timer; SIZE_MAX: none is due. */
 	bool (*insert)(size_t i, uint64_t deadline_ns);
 	size_t (*pop)(uint64_t now_ns);
 };
@@ -37,7 +37,7 @@ enum {
 	TIMER_CHURN = 1000
 };
 
-#define TIMER_STRUCTURES(X) X(wheel) X(heap4) TIMER_STRUCTURE_UV(X) TIMER_STRUCTURE_EV(X)
+#define TIMER_STRUCTURES(X) X(wheel) X(floor) X(heap4) TIMER_STRUCTURE_UV(X) TIMER_STRUCTURE_EV(X)
 #ifdef TIMER_HAVE_UV
 #define TIMER_STRUCTURE_UV(X) X(uv)
 #else
