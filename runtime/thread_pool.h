@@ -26,6 +26,7 @@ struct jd_pool_thread {
 	struct jd_thread_pool *pool;   /* I */
 	struct jd_worker *worker;      /* T: the worker it drives now, or NULL */
 	bool leave;                    /* T: do not wait for another job after this one */
+	unsigned depth;                /* T: spawned tasks that run in their spawn; see worker.h */
 	struct jd_pool_thread *next;   /* L: in `threads` or `gone` */
 	struct jd_pool_thread **pprev; /* L: in `threads` */
 	unsigned number;               /* I: how many were started before */

@@ -125,6 +125,9 @@
 /* So often it asks whether the CPUs are crowded; if so it sleeps so often before it asks again. */
 #define JD_WORKER_CROWD_LOOK 64
 
+/* Spawned tasks on the stack of a thread, each run by the spawn of the one below. */
+#define JD_WORKER_DEPTH 64
+
 /* Most runnables moved by one visit to a victim. */
 #define JD_WORKER_STEAL_MAX 32
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/worker.h"
 
+#include "runtime/exec_frame.h"
 #include "runtime/runnable.h"
 #include "runtime/task.h"
 #include "runtime/tuning.h"
@@ -79,6 +80,29 @@ void jd_worker_drive(struct jd_runnable *job, struct jd_worker *unused)
 	drive_loop(w, self);
 	jd_reclaimer_detach(&all->reclaimer);
 	jd_fork_leave(&region);
+}
+
+/* --- From inside ---------------------------------------------------------------------------- */
+
+bool jd_worker_run_now(struct jd_worker *w, struct jd_runnable *runnable)
+{
+	struct jd_pool_thread *self = jd_pool_self;
+	struct jd_fork_region region;
+	struct jd_exec_frame barrier;
+
+	/* order: (S4) acquire - as (S1); pairs with (S2). */
+	if (self->depth == JD_WORKER_DEPTH ||
+	    atomic_load_explicit(&w->all->phase, memory_order_acquire) != 0)
+		return false;
+	self->depth++;
+	jd_exec_frame_push_barrier(&barrier);
+	jd_fork_host_enter(&w->all->forks, &region);
+	jd_worker_count(&w->local.turns, 1);
+	jd_runnable_run(runnable, w);
+	jd_fork_leave(&region);
+	jd_exec_frame_pop(&barrier);
+	self->depth--;
+	return true;
 }
 
 /* --- From outside --------------------------------------------------------------------------- */

@@ -86,6 +86,7 @@ struct jd_workers {
 	JD_CACHE_ALIGNED struct jd_idle idle; /* A */
 	_Atomic(uint64_t) wakes;              /* A: sleepers that were woken */
 	_Atomic(uint32_t) phase;              /* A: the scheduler's; 0: new work is taken */
+	unsigned max_backlog;                 /* I: at a worker; 0: no bound */
 	_Atomic(uint32_t) stop;               /* A: the loops end */
 };
 
@@ -142,6 +143,13 @@ jd_status jd_workers_schedule(struct jd_workers *all, struct jd_runnable *runnab
 
 /* The same on the worker that the thread drives, when other work waits there; marked already. */
 jd_status jd_worker_push_newest(struct jd_worker *w, struct jd_runnable *runnable);
+
+/*
+ * The backlog of w, which the calling thread drives, is at its bound: runs new work here and now.
+ * Other people's work, so it sees neither the spawner's session nor its forks. False: as many are
+ * on the stack as may be, or nothing new is taken. Afterwards the thread may not drive w any more.
+ */
+bool jd_worker_run_now(struct jd_worker *w, struct jd_runnable *runnable);
 
 /* Arms a timer, at an instant or after a delay, and sees that somebody looks in time. */
 jd_status jd_workers_arm(struct jd_workers *all, struct jd_timer *timer,

@@ -31,10 +31,13 @@ static inline void jd_worker_wake_pushed(struct jd_workers *all)
 
 /*
  * jd_schedule for new work of a worker that the calling thread drives: nothing is looked up again.
- * JD_ECLOSED.
+ * JD_ECLOSED. It may run before this returns: see the option max_backlog.
  */
 static inline jd_status jd_worker_spawn(struct jd_worker *w, struct jd_runnable *runnable)
 {
+	if (JD_UNLIKELY(w->all->max_backlog != 0) &&
+	    jd_local_size(&w->local) >= w->all->max_backlog && jd_worker_run_now(w, runnable))
+		return JD_OK;
 	/* order: (S3) acquire - as (S1); pairs with (S2). */
 	if (JD_UNLIKELY(atomic_load_explicit(&w->all->phase, memory_order_acquire) != 0))
 		return JD_ECLOSED;

@@ -56,7 +56,7 @@ static bool advance_phase(struct jd_ws_scheduler *ws, enum ws_phase phase)
 		if (old >= (uint32_t)phase)
 			return false;
 	}
-	/* order: (S2) acq_rel - what came before the change; pairs with (S1), (S3). */
+	/* order: (S2) acq_rel - what came before the change; pairs with (S1), (S3), (S4). */
 	while (!atomic_compare_exchange_weak_explicit(&ws->workers.phase, &old, (uint32_t)phase,
 						      memory_order_acq_rel, memory_order_relaxed));
 	return true;
@@ -356,6 +356,7 @@ static jd_status init_workers(struct jd_ws_scheduler *ws, const struct jd_ws_opt
 		return status;
 	ws->base.num_cpus = count;
 	ws->base.fork_host = &ws->workers.forks;
+	ws->workers.max_backlog = options->max_backlog;
 	/* Not on one CPU, where nobody can post meanwhile, nor where a quota is all there is. */
 	ws->workers.dozes = jd_topology_cpus(ws->topology) > 1 &&
 			    jd_topology_parallelism(ws->topology) == jd_topology_cpus(ws->topology);

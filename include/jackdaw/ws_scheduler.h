@@ -58,6 +58,19 @@ struct jd_ws_options {
 	/* Blocking jobs (jd_spawn_blocking) at once; more wait in line. 0: 512. */
 	unsigned blocking_max;
 	/*
+	 * Bounded backlog: while so many runnables, or more, are queued at a worker, background
+	 * work that is spawned there runs at once, on the stack of the spawner, until its first
+	 * pending or its end, as if it were called; at most 64 deep, then it is queued all the
+	 * same. A spawner of millions then needs memory for thousands, and pays for what it spawns.
+	 * 0: no bound, spawning never runs anything.
+	 *
+	 * With a bound, a task must not be spawned under a lock that it takes, nor block (jd_block,
+	 * jd_task_join) until its spawner does something after the spawn: the spawner is below it.
+	 * To await it does no harm. Foreign threads, wakes, foreground work and tasks of sessions
+	 * know no bound; the TestScheduler has none, and finds none of these mistakes.
+	 */
+	unsigned max_backlog;
+	/*
 	 * How long a thread that has no job (the last blocking one is done, the task it slept for
 	 * was woken) stays before it ends, ns. 0: 10 seconds. JD_NEVER: until the end.
 	 */

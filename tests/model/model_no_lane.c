@@ -77,3 +77,11 @@ void jd_worker_wake_claimed(struct jd_workers *all)
 	(void)all;
 	no_lane();
 }
+
+bool jd_worker_run_now(struct jd_worker *w, struct jd_runnable *runnable)
+{
+	(void)w;
+	(void)runnable;
+	no_lane();
+	return false;
+}

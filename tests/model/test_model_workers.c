@@ -26,6 +26,7 @@ enum {
 };
 
 _Thread_local struct jd_pool_thread *jd_pool_self;
+_Thread_local struct jd_exec_frame *jd_exec_frame_top;
 
 struct job {
 	struct jd_runnable runnable;
