@@ -140,6 +140,32 @@ enum jd_steal jd_deque_steal_half(struct jd_deque *victim, struct jd_deque *into
 	return JD_STEAL_OK;
 }
 
+size_t jd_deque_take_many(struct jd_deque *d, void **items, size_t max)
+{
+	/* order: (DQ14) acquire - bottom below is no older than the items taken before; pairs with
+	 * (DQ16). */
+	uint64_t t = atomic_load_explicit(&d->top, memory_order_acquire);
+	/* order: (DQ15) acquire - what was pushed; pairs with (DQ1), (DQ12). */
+	uint64_t b = atomic_load_explicit(&d->bottom, memory_order_acquire);
+	size_t n = (int64_t)(b - t) > 0 ? (size_t)(b - t) : 0;
+
+	if (!n)
+		return 0;
+	n = n < max ? n : max;
+	d->reclaim->ops->enter(d->reclaim);
+	/* order: (DQ17) acquire - the buffer's mask and slots; pairs with (DQ11). */
+	struct jd_deque_buffer *a = atomic_load_explicit(&d->buffer, memory_order_acquire);
+
+	for (size_t i = 0; i < n; i++)
+		items[i] = atomic_load_explicit(&a->slots[(t + i) & a->mask], memory_order_relaxed);
+	d->reclaim->ops->leave(d->reclaim);
+	/* order: (DQ16) acq_rel - after the slots were read; pairs with (DQ9), (DQ14). */
+	return atomic_compare_exchange_strong_explicit(&d->top, &t, t + n, memory_order_acq_rel,
+						       memory_order_relaxed)
+		       ? n
+		       : 0;
+}
+
 static bool broken(FILE *why, const char *what, uint64_t x, uint64_t y)
 {
 	if (why)

@@ -16,6 +16,7 @@
  *                                  owner's  thief's  hint
  *   push pop pop_oldest reserve check X       -       -      owner's; bare has_room too
  *   steal, victim of steal_half      -        -       -      thief's (inside reclaim's rules)
+ *   take_many                        -        -       -      thief's, of a deque without pops
  *   size empty dump                  -        -       -      hint: any thread
  *   init fini                        X        X       X
  *
@@ -44,13 +45,16 @@
  *    buffers are initialised whole. Reading after the CAS would race with the owner's next lap.
  *  - Slot reuse: the owner overwrites i's slot only after it has seen top > i (DQ9), hence after
  *    the winning thief has read it.
+ *  - take_many takes [t, t + n) by one CAS. It is for a deque whose owner only pushes: then every
+ *    change of top is such a CAS, bottom only grows, and what was seen below it stays there until
+ *    top has passed it.
  *
  * Memory. The buffer doubles and never shrinks: a deque keeps 8 bytes for each item of its
  * highest load, rounded up to a power of two, and as much again in retired buffers until the
  * reclaim back end frees them. The limit is 2^31 items.
  *
- * Rejected: stealing several with one CAS of top (the owner's pop looks at top only near the
- * end, so it walks into the claimed range: items run twice); shrinking (a smaller buffer can
+ * Rejected: stealing several with one CAS of top where the owner pops (it looks at top only near
+ * the end, so it walks into the claimed range: items run twice); shrinking (a smaller buffer can
  * drop items under a slow thief, and the memory would be needed again); an owner's FIFO pop by
  * adding to top and taking it back (top would decrease).
  */
@@ -130,6 +134,12 @@ JD_MUST_CHECK jd_status jd_deque_reserve(struct jd_deque *d, size_t n);
 enum jd_steal jd_deque_steal_half(struct jd_deque *victim, struct jd_deque *into, size_t max,
 				  void **item, size_t *moved);
 
+/*
+ * Thief of a deque whose owner pushes and nothing else: takes up to max of the oldest, in their
+ * order, at once. Returns how many; 0: it was empty, or another thief was faster.
+ */
+size_t jd_deque_take_many(struct jd_deque *d, void **items, size_t max);
+
 /* Checks what must hold between two operations of the owner; says what is wrong. Owner. O(n). */
 bool jd_deque_check(const struct jd_deque *d, FILE *why);
 
@@ -174,6 +184,15 @@ static inline bool jd_deque_has_room(const struct jd_deque *d)
 {
 	return atomic_load_explicit(&d->bottom, memory_order_relaxed) - d->top_seen <=
 	       atomic_load_explicit(&d->buffer, memory_order_relaxed)->mask;
+}
+
+/* Fetches the slot of the n-th push from now on; a thief may have read it last. Owner. */
+static inline void jd_deque_fetch(const struct jd_deque *d, uint64_t n)
+{
+	uint64_t b = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+	const struct jd_deque_buffer *a = atomic_load_explicit(&d->buffer, memory_order_relaxed);
+
+	JD_PREFETCH(&a->slots[(b + n) & a->mask]);
 }
 
 /* Adds item (not NULL). Owner. JD_ENOMEM: nothing changed, the item is still the caller's. */

@@ -6,9 +6,10 @@
 /*
  * A stack that is only ever emptied whole (Treiber's push, one CAS to take everything), and
  * turned around by the taker: what one thread pushed comes out in its order, and so does all that
- * was pushed between two takes. Intrusive: the link is jd_runnable's next, nothing is allocated.
+ * was pushed between two takes. (Who puts it into a stack of his own grabs it: it is turned around
+ * by that.) Intrusive: the link is jd_runnable's next, nothing is allocated.
  *
- * Any thread may call push, push_list, take, empty and dump at any time; several takers may race,
+ * Any thread may call push, push_list, grab, take, empty, dump at any time; several may take,
  * each runnable goes to exactly one. check needs that nobody takes. A thread that is stopped in
  * the middle of anything blocks nobody: before its CAS its runnable is not there, after it
  * everybody can take it. (A queue whose producers exchange the tail and link afterwards hides all
@@ -138,8 +139,8 @@ static inline bool jd_injector_has(const struct jd_injector *in)
 	return head && !jd_injector_is_mark(in, head);
 }
 
-/* Takes everything, oldest first, linked by next; NULL when there was nothing. O(taken). */
-static inline struct jd_runnable *jd_injector_take(struct jd_injector *in)
+/* Takes everything, newest first, linked by next; NULL when there was nothing. */
+static inline struct jd_runnable *jd_injector_grab(struct jd_injector *in)
 {
 	/* Looking first keeps the line shared between workers that find nothing. */
 	struct jd_runnable *head = atomic_load_explicit(&in->head, memory_order_relaxed);
@@ -153,7 +154,13 @@ static inline struct jd_runnable *jd_injector_take(struct jd_injector *in)
 	 * one release sequence); pairs with (IN1). */
 	while (!atomic_compare_exchange_weak_explicit(&in->head, &head, NULL, memory_order_acquire,
 						      memory_order_relaxed));
-	return jd_injector_reverse(head);
+	return head;
+}
+
+/* Takes everything, oldest first. O(taken). */
+static inline struct jd_runnable *jd_injector_take(struct jd_injector *in)
+{
+	return jd_injector_reverse(jd_injector_grab(in));
 }
 
 /* Refuses every push from now on and takes everything, oldest first. The second time: NULL. */

@@ -3,7 +3,6 @@
 #include "runtime/lane.h"
 
 #include "platform/atomic.h"
-#include "runtime/memory.h"
 
 void jd_lane_init(struct jd_lane *lane, struct jd_scheduler *scheduler,
 		  struct jd_registry_tally *tally, struct jd_slabs *slabs)
@@ -66,14 +65,32 @@ struct jd_slab_block *jd_lane_refill(struct jd_lane *lane, unsigned units)
 	}
 }
 
+/* Says at each block which one comes some blocks later, for who takes them on another core. */
+static void look_ahead(struct jd_slab_block *magazine)
+{
+	struct jd_slab_block *last[JD_LANE_AHEAD] = {NULL};
+	unsigned i = 0;
+
+	for (struct jd_slab_block *block = magazine; block; block = block->next, i++) {
+		struct jd_slab_block **before = &last[i % JD_LANE_AHEAD];
+
+		if (*before)
+			(*before)->ahead = block;
+		*before = block;
+	}
+}
+
 void jd_lane_overflow(struct jd_lane *lane, struct jd_slab_block *block, unsigned units)
 {
 	struct jd_lane_stock *stock = &lane->stocks[units];
 
-	if (stock->spare)
+	if (stock->spare) {
+		look_ahead(stock->spare);
 		jd_slabs_give(lane->slabs, units, stock->spare);
+	}
 	stock->spare = stock->first;
 	block->next = NULL;
+	block->ahead = NULL;
 	stock->first = block;
 	stock->count = 1;
 }
@@ -96,30 +113,4 @@ void jd_lane_fini(struct jd_lane *lane)
 	empty(lane);
 	if (lane->refs)
 		give_back(lane, lane->refs);
-}
-
-/* --- Guests ----------------------------------------------------------------------------------- */
-
-jd_status jd_lane_open_guests(struct jd_scheduler *scheduler, struct jd_registry_tally *tallies)
-{
-	struct jd_registry *registry = scheduler->registry;
-	struct jd_lane_guest *guests = jd_memory_zalloc(scheduler->allocator, JD_LANE_GUESTS,
-							sizeof(*guests),
-							alignof(struct jd_lane_guest));
-
-	if (!guests)
-		return JD_ENOMEM;
-	for (unsigned i = 0; i < JD_LANE_GUESTS; i++)
-		jd_lane_init(&guests[i].lane, scheduler, &tallies[i], registry->slabs);
-	registry->guests = guests;
-	return JD_OK;
-}
-
-void jd_lane_close_guests(struct jd_scheduler *scheduler)
-{
-	struct jd_registry *registry = scheduler->registry;
-
-	jd_memory_free(scheduler->allocator, registry->guests,
-		       JD_LANE_GUESTS * sizeof(*registry->guests), alignof(struct jd_lane_guest));
-	registry->guests = NULL;
 }

@@ -19,7 +19,7 @@
  *
  * The tally of what began and ended on this worker: see registry.h.
  *
- * Threads that drive no worker share a few lanes, each under a lock: guests.
+ * Threads that drive no worker borrow a lane for each visit: see foreign.h.
  */
 #include <jackdaw/scheduler.h>
 
@@ -36,7 +36,7 @@ struct jd_lane_stock {
 
 /*
  * Access: I immutable after init, O the thread that drives the worker; when no thread drives it any
- * more, whoever shuts down. Of a guest: the holder of its lock.
+ * more, whoever shuts down. Of a foreign lane: its holder.
  */
 struct jd_lane {
 	struct jd_scheduler *scheduler;                     /* I */
@@ -46,36 +46,17 @@ struct jd_lane {
 	struct jd_lane_stock stocks[JD_LANE_UNITS_MAX + 1]; /* O: by size in units */
 };
 
-struct jd_lane_guest {
-	JD_CACHE_ALIGNED struct jd_lock lock;
-	struct jd_lane lane;
-};
-
-/* The guest's lane that the calling thread uses; NULL: the scheduler has none. */
-static inline struct jd_lane_guest *jd_lane_guest(const struct jd_scheduler *scheduler)
-{
-	struct jd_lane_guest *guests = scheduler->registry->guests;
-
-	return guests ? &guests[jd_registry_thread() % JD_LANE_GUESTS] : NULL;
-}
-
 void jd_lane_init(struct jd_lane *lane, struct jd_scheduler *scheduler,
 		  struct jd_registry_tally *tally, struct jd_slabs *slabs);
 /* Returns all that is in stock. The caller has a reference of its own. */
 void jd_lane_fini(struct jd_lane *lane);
-
-/* The guests of a scheduler whose registry keeps entries, at the tallies from this one on. */
-JD_MUST_CHECK jd_status jd_lane_open_guests(struct jd_scheduler *scheduler,
-					    struct jd_registry_tally *tallies);
-/* When the last task is gone. The blocks are freed with their slabs. */
-void jd_lane_close_guests(struct jd_scheduler *scheduler);
 
 JD_COLD void jd_lane_restock(struct jd_lane *lane);
 JD_COLD void jd_lane_return(struct jd_lane *lane);
 JD_COLD struct jd_slab_block *jd_lane_refill(struct jd_lane *lane, unsigned units);
 JD_COLD void jd_lane_overflow(struct jd_lane *lane, struct jd_slab_block *block, unsigned units);
 
-/* One reference out of the stock, for the caller. Not of a guest. */
+/* One reference out of the stock, for the caller. */
 static inline void jd_lane_retain(struct jd_lane *lane)
 {
 	if (JD_UNLIKELY(!lane->refs))
@@ -83,7 +64,7 @@ static inline void jd_lane_retain(struct jd_lane *lane)
 	lane->refs--;
 }
 
-/* One reference of the caller's into the stock. Not of a guest. */
+/* One reference of the caller's into the stock. */
 static inline void jd_lane_release(struct jd_lane *lane)
 {
 	if (JD_UNLIKELY(++lane->refs > (uint64_t)2 * JD_LANE_REFS))
@@ -114,6 +95,20 @@ static inline struct jd_slab_block *jd_lane_take(struct jd_lane *lane, unsigned 
 	return block;
 }
 
+/*
+ * The same where other cores kept the blocks: fetches one that will be taken some times later. One
+ * after the other, each would be a way to that core and back.
+ */
+static inline struct jd_slab_block *jd_lane_take_far(struct jd_lane *lane, unsigned units)
+{
+	const struct jd_slab_block *block = lane->stocks[units].first;
+	const char *ahead = block ? block->ahead : NULL;
+
+	for (unsigned i = 0; ahead && i < units; i++)
+		JD_PREFETCH(ahead + (size_t)i * JD_LANE_UNIT);
+	return jd_lane_take(lane, units);
+}
+
 /* Keeps the block, or gives it to others. */
 static inline void jd_lane_keep(struct jd_lane *lane, void *ptr, unsigned units)
 {
@@ -125,6 +120,7 @@ static inline void jd_lane_keep(struct jd_lane *lane, void *ptr, unsigned units)
 		return;
 	}
 	block->next = stock->first;
+	block->ahead = NULL;
 	stock->first = block;
 	stock->count++;
 }

@@ -78,9 +78,9 @@ struct jd_registry {
 	unsigned shift;                          /* I: log2 of the shards in use */
 	unsigned even;                           /* I: 1: odd ids are those of kept entries */
 	unsigned tally_count;                    /* I */
-	struct jd_registry_tally *tallies;       /* I: of the workers, then of the guests */
+	struct jd_registry_tally *tallies;       /* I: of the workers, then of foreign lanes */
 	struct jd_slabs *slabs;                  /* I: of kept entries; NULL: there are none */
-	struct jd_lane_guest *guests;            /* I: see lane.h; NULL: there are none */
+	struct jd_foreign *foreign;              /* I: see foreign.h; NULL: there are none */
 	JD_CACHE_ALIGNED _Atomic(uint64_t) busy; /* A: shards with entries */
 	_Atomic(uint64_t) ended;                 /* A: kept ones, by threads without a tally */
 	struct jd_lock lock;                     /* guards the two lists below */

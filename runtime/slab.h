@@ -54,6 +54,7 @@ enum {
 struct jd_slab_block {
 	struct jd_task_word word;   /* A */
 	struct jd_slab_block *next; /* F */
+	const void *ahead;          /* F: a hint, see lane.h */
 };
 
 /* One place of the table. L: the lock of the slabs. */

@@ -20,22 +20,35 @@ static jd_status task_status(const struct jd_task *task)
 
 /* --- Ending --------------------------------------------------------------------------------- */
 
-/* A block that is not this worker's to keep: to the allocator, or into a guest's lane. */
+/* By a thread that drives no worker: into a lane for such, or home. */
+static void keep_elsewhere(struct jd_scheduler *scheduler, void *ptr, unsigned units)
+{
+	struct jd_foreign_lane *foreign = jd_foreign_enter(scheduler->registry->foreign);
+	struct jd_slab_block *block = ptr;
+
+	if (foreign) {
+		jd_lane_keep(&foreign->lane, block, units);
+		jd_lane_release(&foreign->lane);
+		jd_foreign_leave(foreign);
+		return;
+	}
+	block->next = NULL;
+	block->ahead = NULL;
+	jd_slabs_give_home(scheduler->registry->slabs, block);
+	jd_scheduler_release(scheduler);
+}
+
+/* A block that is not a worker's to keep. */
 JD_NOINLINE static void free_elsewhere(struct jd_task *task, unsigned units, struct jd_lane *lane)
 {
 	struct jd_scheduler *scheduler = task->scheduler;
 
-	if (!units) {
-		jd_memory_free(scheduler->allocator, jd_task_entry(task),
-			       jd_task_size(task->ops->size, task->ops->result_size),
-			       alignof(max_align_t));
-	} else {
-		struct jd_lane_guest *guest = jd_lane_guest(scheduler);
-
-		jd_lock_acquire(&guest->lock);
-		jd_lane_keep(&guest->lane, task, units);
-		jd_lock_release(&guest->lock);
+	if (units) {
+		keep_elsewhere(scheduler, task, units);
+		return;
 	}
+	jd_memory_free(scheduler->allocator, jd_task_entry(task),
+		       jd_task_size(task->ops->size, task->ops->result_size), alignof(max_align_t));
 	if (lane)
 		jd_lane_release(lane);
 	else

@@ -115,32 +115,18 @@ static inline void write_task(struct jd_task *task, struct jd_scheduler *schedul
 	}
 }
 
-/* A task in a block from the lane. Owner of the lane. */
-static inline struct jd_task *make_in_lane(struct jd_lane *lane, unsigned units,
-					   struct content content,
+/* A task in a block from the lane; NULL: there was none. Owner of the lane. */
+static inline struct jd_task *make_in_lane(struct jd_lane *lane, struct jd_slab_block *block,
+					   unsigned units, struct content content,
 					   const struct jd_task_options *options, uint64_t state)
 {
-	struct jd_task *task = (struct jd_task *)(void *)jd_lane_take(lane, units);
+	struct jd_task *task = (struct jd_task *)(void *)block;
 
 	if (JD_UNLIKELY(!task))
 		return NULL;
 	write_task(task, lane->scheduler, content, options, state | jd_task_state_facts(0, units));
 	jd_registry_begin(lane->tally, &task->word);
-	return task;
-}
-
-static struct jd_task *make_as_guest(struct jd_scheduler *scheduler, unsigned units,
-				     struct content content, const struct jd_task_options *options,
-				     uint64_t state)
-{
-	struct jd_lane_guest *guest = jd_lane_guest(scheduler);
-
-	jd_lock_acquire(&guest->lock);
-	struct jd_task *task = make_in_lane(&guest->lane, units, content, options, state);
-
-	if (task)
-		jd_scheduler_retain(scheduler);
-	jd_lock_release(&guest->lock);
+	jd_lane_retain(lane);
 	return task;
 }
 
@@ -179,24 +165,34 @@ static inline size_t size_with(struct content content)
 	return jd_task_block_size(size, result_size);
 }
 
-/* The content by its parts, because in memory it would be written by words and read by more. */
+/*
+ * The content by its parts, because in memory it would be written by words and read by more. On a
+ * thread that drives no worker, which holds a foreign lane afterwards, if it can have one.
+ */
 JD_NOINLINE static struct jd_task *
 make_elsewhere(struct jd_scheduler *scheduler, const struct jd_future *future,
 	       const struct jd_task_wrapper *wrapper, size_t wrapper_size,
 	       const struct jd_task_options *options, uint64_t state)
 {
+	struct jd_foreign *foreign = scheduler->registry->foreign;
 	struct content content = {future, wrapper, wrapper_size};
 	size_t size = size_with(content);
 	unsigned units = options->kind == JD_TASK_BACKGROUND ? jd_lane_units(size) : 0;
 
 	if (!size)
 		return NULL;
-	return units && scheduler->registry->guests
-		       ? make_as_guest(scheduler, units, content, options, state)
-		       : make_alone(scheduler, size, content, options, state);
+	struct jd_foreign_lane *held = units && foreign ? jd_foreign_enter(foreign) : NULL;
+
+	if (!held)
+		return make_alone(scheduler, size, content, options, state);
+	return make_in_lane(&held->lane, jd_lane_take_far(&held->lane, units), units, content,
+			    options, state);
 }
 
-/* worker: the one the calling thread drives, or NULL. NULL: no memory. */
+/*
+ * worker: the one the calling thread drives, or NULL; then jd_foreign_leave_any comes next. NULL:
+ * no memory.
+ */
 static inline struct jd_task *make(struct jd_scheduler *scheduler, struct jd_worker *worker,
 				   const struct jd_future *future,
 				   const struct jd_task_wrapper *wrapper, size_t wrapper_size,
@@ -209,13 +205,11 @@ static inline struct jd_task *make(struct jd_scheduler *scheduler, struct jd_wor
 				 ? jd_lane_units(size_with(content))
 				 : 0;
 
-	if (JD_LIKELY(units)) {
-		task = make_in_lane(&worker->lane, units, content, options, state);
-		if (JD_LIKELY(task != NULL))
-			jd_lane_retain(&worker->lane);
-	} else {
+	if (JD_LIKELY(units))
+		task = make_in_lane(&worker->lane, jd_lane_take(&worker->lane, units), units,
+				    content, options, state);
+	else
 		task = make_elsewhere(scheduler, future, wrapper, wrapper_size, options, state);
-	}
 	if (JD_LIKELY(task != NULL))
 		jd_task_observe(task, JD_EVENT_SPAWN);
 	return task;
@@ -232,6 +226,7 @@ jd_status jd_task_new(struct jd_scheduler *scheduler, struct jd_future *future,
 	struct jd_task *task = make(scheduler, jd_worker_here(scheduler), future, NULL, 0, options,
 				    JD_TASK_STATE_NEW);
 
+	jd_foreign_leave_any();
 	if (!task)
 		return JD_ENOMEM;
 	*out = task;
@@ -260,6 +255,7 @@ jd_status jd_task_new_around(struct jd_scheduler *scheduler, const struct jd_tas
 
 	*out = make(scheduler, jd_worker_here(scheduler), future, wrapper, size, options,
 		    state | JD_TASK_SHARED);
+	jd_foreign_leave_any();
 	return *out ? JD_OK : JD_ENOMEM;
 }
 
@@ -274,13 +270,17 @@ jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future
 	struct jd_task *task = make(scheduler, worker, future, NULL, 0, options,
 				    out ? JD_TASK_STATE_NEW : JD_TASK_STATE_DETACHED);
 
-	if (JD_UNLIKELY(!task))
+	if (JD_UNLIKELY(!task)) {
+		jd_foreign_leave_any();
 		return JD_ENOMEM;
+	}
 	/* Without a handle the task may be gone as soon as it is queued. */
 	jd_status status = JD_LIKELY(worker && options->kind == JD_TASK_BACKGROUND)
 				   ? jd_worker_spawn(worker, &task->runnable)
 				   : jd_task_schedule(task);
 
+	if (!worker)
+		jd_foreign_leave_any();
 	if (JD_UNLIKELY(status != JD_OK))
 		jd_task_abandon(task, out != NULL);
 	else if (out)

@@ -59,8 +59,41 @@
 /* Slabs there is room for at first; doubles when there are as many. */
 #define JD_SLAB_PLACES 64
 
-/* Stocks of threads that drive no worker, each under a lock: so many spawn without meeting. */
-#define JD_LANE_GUESTS 8
+/* How far ahead blocks are fetched that another core has kept, a power of two. */
+#define JD_LANE_AHEAD 8
+
+/* Lanes for threads that are no workers, at most 32: so many can hand in work without meeting. */
+#ifndef JD_FOREIGN_LANES
+#define JD_FOREIGN_LANES 16
+#endif
+
+/* So often such a lane is entered before it gets a queue: who comes rarely needs none. Once in
+ * model tests. */
+#ifndef JD_FOREIGN_VISITS
+#define JD_FOREIGN_VISITS 16
+#endif
+
+/* How many pushes ahead its slots are fetched: two lines. */
+#define JD_FOREIGN_AHEAD 16
+
+/* First capacity of that queue, a power of two. Small in model tests. */
+#ifndef JD_FOREIGN_CAPACITY
+#define JD_FOREIGN_CAPACITY 64
+#endif
+
+/* Most runnables that a worker takes out of it at once. */
+#ifndef JD_FOREIGN_TAKE
+#define JD_FOREIGN_TAKE 32
+#endif
+
+/* Bytes of each that are fetched then: a task with a small future. */
+#define JD_FOREIGN_FETCH 192
+
+/* After so many visits without sleep, a worker that has nothing else lets fewer than so many come
+ * together for so many pauses of some 15 ns. Without: 80 to 250 ns a task, with: 40. */
+#define JD_FOREIGN_STREAM 1
+#define JD_FOREIGN_FEW 16
+#define JD_FOREIGN_PAUSES 16
 
 /* How long a thread without a job stays, ns: longer than the pauses of bursty blocking work. */
 #define JD_POOL_KEEP_ALIVE_NS (10 * JD_SEC)

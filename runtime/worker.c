@@ -12,15 +12,20 @@
 
 /* --- The loop ------------------------------------------------------------------------------- */
 
+/* Whether something came from outside. Only to be asked when it matters: others write there. */
+static inline bool outside(const struct jd_workers *all)
+{
+	return jd_injector_has(&all->injector) || jd_foreign_has(&all->foreign);
+}
+
 /* The next runnable without going far. */
 static struct jd_runnable *take_local(struct jd_worker *w)
 {
-	struct jd_injector *injector = &w->all->injector;
 	bool look = JD_UNLIKELY(--w->look_in == 0);
 	struct jd_runnable *r = NULL;
 
 	if (w->local.private) {
-		if (!look && jd_local_bare(&w->local) && !jd_injector_has(injector))
+		if (!look && jd_local_bare(&w->local) && !outside(w->all))
 			return jd_local_pop_private(&w->local);
 		/* Before another is taken: see local.h. */
 		jd_local_queue_private(&w->local);
@@ -29,8 +34,8 @@ static struct jd_runnable *take_local(struct jd_worker *w)
 		r = jd_worker_take_fair(w);
 	if (!r)
 		r = jd_local_pop(&w->local);
-	if (!r && jd_injector_has(injector))
-		r = jd_worker_take_injected(w);
+	if (!r && outside(w->all))
+		r = jd_worker_take_injected(w, true);
 	return r ? r : jd_local_pop_yielded(&w->local);
 }
 
@@ -107,7 +112,22 @@ bool jd_worker_run_now(struct jd_worker *w, struct jd_runnable *runnable)
 
 /* --- From outside --------------------------------------------------------------------------- */
 
-JD_NOINLINE static jd_status schedule_outside(struct jd_workers *all, struct jd_runnable *runnable)
+/* In the lane of the calling thread, which it leaves; false: it has none, or there is no queue. */
+static bool push_foreign(struct jd_foreign *foreign, struct jd_runnable *runnable)
+{
+	struct jd_foreign_lane *lane = jd_foreign_here(foreign);
+
+	if (!lane)
+		lane = jd_foreign_enter(foreign);
+	if (!lane)
+		return false;
+	bool pushed = jd_foreign_push(lane, runnable);
+
+	jd_foreign_leave(lane);
+	return pushed;
+}
+
+static jd_status push_injector(struct jd_workers *all, struct jd_runnable *runnable)
 {
 	if (jd_injector_push(&all->injector, runnable) == JD_INJECTOR_CLOSED) {
 		jd_runnable_unmark(runnable);
@@ -117,18 +137,27 @@ JD_NOINLINE static jd_status schedule_outside(struct jd_workers *all, struct jd_
 	return JD_OK;
 }
 
+JD_NOINLINE static jd_status schedule_outside(struct jd_workers *all, struct jd_runnable *runnable)
+{
+	if (push_foreign(&all->foreign, runnable)) {
+		jd_worker_wake_pushed(all);
+		return JD_OK;
+	}
+	return push_injector(all, runnable);
+}
+
 JD_COLD static jd_status schedule_behind(struct jd_worker *w, struct jd_runnable *runnable)
 {
 	jd_status status = jd_local_give_way_slow(&w->local, runnable);
 
-	return status == JD_OK ? JD_OK : schedule_outside(w->all, runnable);
+	return status == JD_OK ? JD_OK : push_injector(w->all, runnable);
 }
 
 /* Apart, so that the common ways need no stack. */
 jd_status jd_worker_push_newest(struct jd_worker *w, struct jd_runnable *runnable)
 {
 	if (JD_UNLIKELY(jd_local_push_newest(&w->local, runnable) != JD_OK))
-		return schedule_outside(w->all, runnable);
+		return push_injector(w->all, runnable);
 	jd_worker_wake_pushed(w->all);
 	return JD_OK;
 }

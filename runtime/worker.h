@@ -17,6 +17,7 @@
 
 #include "deque/injector.h"
 #include "platform/platform.h"
+#include "runtime/foreign.h"
 #include "runtime/fork_host.h"
 #include "runtime/idle.h"
 #include "runtime/lane.h"
@@ -56,6 +57,7 @@ struct jd_worker {
 	uint32_t looks;                     /* O: such looks, counted */
 	uint64_t looked_ns;                 /* O: when it did last; 0: it was idle since */
 	uint64_t balanced_ns;               /* O: when it last looked at the queue of another */
+	uint32_t stream;                    /* O: visits to lanes since it slept that found some */
 	uint64_t rng;                       /* O */
 	uint32_t doze_ns;                   /* O: how long it dozes before it sleeps */
 	uint32_t dozes;                     /* O: times it has dozed */
@@ -82,7 +84,8 @@ struct jd_workers {
 	struct jd_reclaimer reclaimer;
 	struct jd_timekeeper timers;          /* A */
 	struct jd_fork_host forks;            /* A */
-	struct jd_injector injector;          /* A */
+	struct jd_injector injector;          /* A: for all that has no lane */
+	struct jd_foreign foreign;            /* A */
 	JD_CACHE_ALIGNED struct jd_idle idle; /* A */
 	_Atomic(uint64_t) wakes;              /* A: sleepers that were woken */
 	_Atomic(uint32_t) phase;              /* A: the scheduler's; 0: new work is taken */

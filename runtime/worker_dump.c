@@ -60,6 +60,8 @@ void jd_workers_dump(const struct jd_workers *all, FILE *out)
 		shown(s.wakes_useful), shown(s.wakes_spurious));
 	fprintf(out, "  ");
 	jd_injector_dump(&all->injector, out);
+	fprintf(out, "  ");
+	jd_foreign_dump(&all->foreign, out);
 	if (next != JD_NEVER)
 		fprintf(out, "  next timer at %llu ns\n", (unsigned long long)next);
 }

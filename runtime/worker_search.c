@@ -15,7 +15,7 @@ static bool work_in_sight(const struct jd_worker *w)
 	const struct jd_workers *all = w->all;
 
 	if (jd_workers_stopping(all) || !jd_injector_empty(&all->injector) ||
-	    jd_fork_host_has_work(&all->forks))
+	    !jd_foreign_empty(&all->foreign) || jd_fork_host_has_work(&all->forks))
 		return true;
 	for (unsigned i = 0; i < all->count; i++) {
 		if (!jd_local_empty(&all->workers[i].local))
@@ -38,7 +38,7 @@ static struct jd_runnable *search(struct jd_worker *w, bool *again)
 		jd_worker_take_fired(w, true);
 		r = jd_local_pop(&w->local);
 		if (!r)
-			r = jd_worker_take_injected(w);
+			r = jd_worker_take_injected(w, true);
 		if (!r)
 			r = jd_local_pop_yielded(&w->local);
 		if (!r)
@@ -120,6 +120,7 @@ static bool sleep_idle(struct jd_worker *w, bool searching)
 	uint64_t deadline = jd_timekeeper_take_post(&all->timers, w->index, next);
 
 	w->armed = false;
+	w->stream = 0;
 	uint32_t others = jd_idle_enter(&all->idle, &w->word, searching);
 
 	/*

@@ -6,44 +6,104 @@
 #include "runtime/tuning.h"
 #include "runtime/worker_wake.h"
 
-/* Puts a list, oldest first, into the own deque so that the oldest is popped first; returns it. */
-static struct jd_runnable *adopt(struct jd_worker *w, struct jd_runnable *list)
-{
-	struct jd_runnable *first = list, *newest;
-	size_t n = 0;
+/* --- From outside --------------------------------------------------------------------------- */
 
-	if (!first)
+/* No memory for the rest of a chain: back it goes; whoever comes next takes it again. */
+JD_COLD static void give_back(struct jd_worker *w, struct jd_runnable *newest)
+{
+	struct jd_runnable *oldest = newest;
+
+	while (oldest->next)
+		oldest = oldest->next;
+	if (jd_injector_push_chain(&w->all->injector, newest, oldest) == JD_INJECTOR_CLOSED)
+		jd_runnable_cancel_list(jd_runnable_unmark_list(newest)); /* as shutdown does */
+}
+
+/* What everybody can push to: into the own deque, so that the oldest is popped first. */
+static struct jd_runnable *take_shared(struct jd_worker *w)
+{
+	struct jd_runnable *r = jd_injector_grab(&w->all->injector);
+	uint64_t n = r ? 1 : 0;
+
+	if (!r)
 		return NULL;
-	for (struct jd_runnable *r = first; r; r = r->next)
-		n++;
-	jd_worker_count(&w->stats.injected, n);
-	list = first->next;
-	if (!list)
-		return first;
-	if (jd_deque_reserve(&w->local.newest, n - 1) != JD_OK) {
-		/* No memory for them here: back they go; whoever comes next takes them again. */
-		if (jd_injector_push_list(&w->all->injector, list) == JD_INJECTOR_CLOSED)
-			jd_runnable_cancel_list(
-				jd_runnable_unmark_list(list)); /* as shutdown does */
-		jd_worker_wake_posted(w->all);
-		return first;
+	for (struct jd_runnable *next; (next = r->next) != NULL; r = next, n++) {
+		if (jd_deque_push(&w->local.newest, r) != JD_OK) {
+			give_back(w, r);
+			r = jd_local_pop(&w->local);
+			break;
+		}
 	}
-	newest = jd_injector_reverse(list);
-	for (struct jd_runnable *r = newest, *next; r; r = next) {
-		next = r->next;
-		jd_status status = jd_deque_push(&w->local.newest, r);
+	jd_worker_count(&w->stats.injected, n);
+	/* On their way here nobody could see them: who looked then and fell asleep is wanted. */
+	if (n > 1)
+		jd_worker_wake_posted(w->all);
+	return r;
+}
+
+/*
+ * A worker that keeps up with a producer finds one runnable at a time, and the lines of the queue
+ * and of the block go to and fro for each: three times the work for both. When that goes on it lets
+ * some come together. Who comes to a worker that sleeps is not kept waiting by this.
+ */
+static bool let_come(struct jd_worker *w, size_t there)
+{
+	if (there >= JD_FOREIGN_FEW || w->stream < JD_FOREIGN_STREAM)
+		return false;
+	for (int i = 0; i < JD_FOREIGN_PAUSES; i++)
+		jd_cpu_relax();
+	return true;
+}
+
+/* All lines of the blocks that will be run next; what comes later is fetched in time by itself. */
+static void fetch(void *const *items, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t line = 0; line < JD_FOREIGN_FETCH; line += JD_LANE_UNIT)
+			JD_PREFETCH((const char *)items[i] + line);
+	}
+}
+
+/* From the lanes of foreign threads, in the same way. */
+static struct jd_runnable *take_lanes(struct jd_worker *w, bool idle)
+{
+	void *items[JD_FOREIGN_TAKE];
+	size_t n = jd_foreign_size(&w->all->foreign);
+
+	if (!n)
+		return NULL;
+	if (idle && let_come(w, n))
+		n = JD_FOREIGN_TAKE;
+	n = n < JD_FOREIGN_TAKE ? n : JD_FOREIGN_TAKE;
+	if (n > 1 && jd_deque_reserve(&w->local.newest, n - 1) != JD_OK)
+		n = 1;
+	n = jd_foreign_take(&w->all->foreign, w->stream, items, n);
+	if (!n)
+		return NULL;
+	JD_ASSERT(n <= JD_FOREIGN_TAKE);
+	w->stream++;
+	fetch(items, n);
+	for (size_t i = n; i-- > 1;) {
+		struct jd_deque *own = &w->local.newest;
+		jd_status status = i > 1 ? jd_deque_push(own, items[i])
+					 : jd_deque_push_post(own, items[i]);
 
 		JD_ASSERT(status == JD_OK); /* reserved */
 	}
-	/* On their way here nobody could see them: who looked then and fell asleep is wanted. */
-	jd_worker_wake_posted(w->all);
-	return first;
+	jd_worker_count(&w->stats.injected, n);
+	if (n > 1)
+		jd_worker_wake_pushed(w->all); /* as above; no RMW where the producers look */
+	return items[0];
 }
 
-struct jd_runnable *jd_worker_take_injected(struct jd_worker *w)
+struct jd_runnable *jd_worker_take_injected(struct jd_worker *w, bool idle)
 {
-	return adopt(w, jd_injector_take(&w->all->injector));
+	struct jd_runnable *r = take_lanes(w, idle);
+
+	return r ? r : take_shared(w);
 }
+
+/* --- Timers --------------------------------------------------------------------------------- */
 
 /* A timer fired, found by this worker. */
 struct delivery {
@@ -67,6 +127,8 @@ void jd_worker_take_fired(struct jd_worker *w, bool idle)
 
 	jd_timekeeper_fire(&w->all->timers, w->index, idle, &delivery.base);
 }
+
+/* --- From other workers --------------------------------------------------------------------- */
 
 static uint64_t next_random(struct jd_worker *w)
 {
@@ -170,5 +232,5 @@ struct jd_runnable *jd_worker_take_fair(struct jd_worker *w)
 	}
 	if (r)
 		return r;
-	return w->looks++ % 2 ? jd_local_pop_oldest(&w->local) : jd_worker_take_injected(w);
+	return w->looks++ % 2 ? jd_local_pop_oldest(&w->local) : jd_worker_take_injected(w, false);
 }

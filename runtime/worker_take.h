@@ -6,8 +6,11 @@
 /* All: by the thread that drives the worker. NULL: there was nothing. */
 #include "runtime/worker.h"
 
-/* What came from outside: the oldest; the rest goes to the own queue. */
-struct jd_runnable *jd_worker_take_injected(struct jd_worker *w);
+/*
+ * What came from outside: the oldest; the rest, or some of it, goes to the own queue. idle: there
+ * is nothing else to do.
+ */
+struct jd_runnable *jd_worker_take_injected(struct jd_worker *w, bool idle);
 
 /* Enters what is due; runnables that are not inline go to the own queue. */
 void jd_worker_take_fired(struct jd_worker *w, bool idle);

@@ -96,6 +96,7 @@ jd_status jd_workers_init(struct jd_workers *all, unsigned count_,
 	all->forks.blocks = forks_block;
 	jd_reclaimer_init(&all->reclaimer);
 	jd_injector_init(&all->injector);
+	jd_foreign_init(&all->foreign, allocator, all->reclaimer.reclaim);
 	status = jd_timekeeper_init(&all->timers, allocator, count_);
 	for (unsigned i = 0; i < count_ && status == JD_OK; i++)
 		status = worker_init(&all->workers[i], all, i);
@@ -114,6 +115,7 @@ void jd_workers_fini(struct jd_workers *all)
 			       alignof(struct jd_victim));
 	}
 	jd_timekeeper_fini(&all->timers);
+	jd_foreign_fini(&all->foreign);
 	jd_reclaimer_fini(&all->reclaimer);
 	jd_fork_host_fini(&all->forks);
 	jd_memory_free(all->allocator, all->workers, all->count * sizeof(*all->workers),
@@ -125,6 +127,7 @@ void jd_workers_fini(struct jd_workers *all)
 
 struct jd_runnable *jd_workers_close(struct jd_workers *all)
 {
+	jd_foreign_close(&all->foreign);
 	return jd_runnable_unmark_list(jd_injector_close(&all->injector));
 }
 
@@ -142,6 +145,12 @@ void jd_workers_stop(struct jd_workers *all)
 
 struct jd_runnable *jd_workers_rest(struct jd_workers *all)
 {
+	struct jd_runnable *foreign = jd_foreign_rest(&all->foreign);
+
+	if (foreign) {
+		jd_runnable_unmark(foreign);
+		return foreign;
+	}
 	for (unsigned i = 0; i < all->count; i++) {
 		struct jd_local *local = &all->workers[i].local;
 		struct jd_runnable *r = jd_local_pop_private(local);

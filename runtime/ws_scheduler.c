@@ -245,6 +245,8 @@ static jd_status ws_shutdown(struct jd_scheduler *base)
 	jd_thread_pool_join(&ws->pool);
 	for (unsigned i = 0; i < ws->workers.count; i++)
 		jd_lane_fini(&ws->workers.workers[i].lane);
+	for (unsigned i = 0; i < JD_FOREIGN_LANES; i++)
+		jd_lane_fini(&ws->workers.foreign.lanes[i].lane);
 
 	while ((runnable = jd_timekeeper_close(&ws->workers.timers)) != NULL)
 		jd_runnable_cancel(runnable);
@@ -267,10 +269,8 @@ static void ws_free(struct jd_scheduler *base)
 	jd_placement_fini(&ws->placement);
 	jd_topology_free(ws->topology);
 	jd_main_loop_fini(&ws->main);
-	if (base->registry) {
-		jd_lane_close_guests(base);
+	if (base->registry)
 		jd_scheduler_fini(base);
-	}
 	jd_memory_free(allocator, ws, sizeof(*ws), alignof(struct jd_ws_scheduler));
 }
 
@@ -360,15 +360,18 @@ static jd_status init_workers(struct jd_ws_scheduler *ws, const struct jd_ws_opt
 	/* Not on one CPU, where nobody can post meanwhile, nor where a quota is all there is. */
 	ws->workers.dozes = jd_topology_cpus(ws->topology) > 1 &&
 			    jd_topology_parallelism(ws->topology) == jd_topology_cpus(ws->topology);
-	status =
-		jd_registry_keep(ws->base.registry, count + JD_LANE_GUESTS, sizeof(struct jd_task));
+	status = jd_registry_keep(ws->base.registry, count + JD_FOREIGN_LANES,
+				  sizeof(struct jd_task));
 	if (status == JD_OK)
 		status = jd_workers_init(&ws->workers, count, allocator, &ws->placement, &ws->pool);
 	for (unsigned i = 0; status == JD_OK && i < count; i++)
 		jd_lane_init(&ws->workers.workers[i].lane, &ws->base,
 			     &ws->base.registry->tallies[i], ws->base.registry->slabs);
+	for (unsigned i = 0; status == JD_OK && i < JD_FOREIGN_LANES; i++)
+		jd_lane_init(&ws->workers.foreign.lanes[i].lane, &ws->base,
+			     &ws->base.registry->tallies[count + i], ws->base.registry->slabs);
 	if (status == JD_OK)
-		status = jd_lane_open_guests(&ws->base, &ws->base.registry->tallies[count]);
+		ws->base.registry->foreign = &ws->workers.foreign;
 	return status;
 }
 

@@ -44,7 +44,8 @@ enum {
 	MODEL_THREADS = 4,   /* besides the one that runs setup and finish */
 	MODEL_STEPS = 2000,  /* atomic accesses of one execution */
 	MODEL_ALL = 1000000, /* no bound */
-	MODEL_LOCAL = 16,
+	MODEL_LOCALS = 2,    /* variables, see model_local */
+	MODEL_LOCAL = 32,    /* their bytes */
 };
 
 /* The orders, for litmus tests and mutations: plain names of memory_order_*. */
@@ -125,8 +126,8 @@ void model_yield(void);
 void model_wait(const void *word, uint32_t expected);
 void model_wake(const void *word, unsigned count);
 
-/* For setup: each thread has its own value of this thread-local variable of the product, at most
- * MODEL_LOCAL bytes; it begins with the value that setup leaves. */
+/* For setup: each thread has its own value of this thread-local variable of the product; it begins
+ * with the value that setup leaves. */
 void model_local(void *variable, size_t size);
 
 /* For setup: nobody else looks at what the function of this name accesses, such as counters. */

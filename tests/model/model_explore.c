@@ -30,7 +30,7 @@ struct thread {
 	const void *word;                 /* BLOCKED: what it waits on */
 	uint64_t others;                  /* YIELDED: stores of others when it yielded */
 	uint64_t stores;                  /* its own */
-	unsigned char local[MODEL_LOCAL]; /* the program's variable while others run */
+	unsigned char local[MODEL_LOCAL]; /* the program's variables while others run */
 	bool stale; /* a load since its last yield was not of the newest value */
 	unsigned char *stack;
 };
@@ -42,8 +42,11 @@ static struct {
 
 	struct thread threads[MODEL_THREADS + 1]; /* 0 is the explorer itself */
 	unsigned n_threads, self;
-	void *local; /* see model_local, model_quiet */
-	size_t local_size;
+	struct {
+		void *variable;
+		size_t size;
+	} locals[MODEL_LOCALS]; /* see model_local, model_quiet */
+	unsigned n_locals;
 	const char *quiet;
 	bool fresh; /* this thread was just chosen: no choice before its next access */
 	uint64_t stores;
@@ -60,10 +63,35 @@ static struct {
 
 void model_local(void *variable, size_t size)
 {
-	if (size > MODEL_LOCAL)
-		model_fail("a thread-local variable of more than %d bytes", MODEL_LOCAL);
-	x.local = variable;
-	x.local_size = size;
+	size_t all = size;
+
+	for (unsigned i = 0; i < x.n_locals; i++)
+		all += x.locals[i].size;
+	if (x.n_locals == MODEL_LOCALS || all > MODEL_LOCAL)
+		model_fail("more than %d thread-local variables, or more than %d bytes",
+			   MODEL_LOCALS, MODEL_LOCAL);
+	x.locals[x.n_locals].variable = variable;
+	x.locals[x.n_locals++].size = size;
+}
+
+static void save_locals(struct thread *thread)
+{
+	unsigned char *to = thread->local;
+
+	for (unsigned i = 0; i < x.n_locals; i++) {
+		memcpy(to, x.locals[i].variable, x.locals[i].size);
+		to += x.locals[i].size;
+	}
+}
+
+static void restore_locals(const struct thread *thread)
+{
+	const unsigned char *from = thread->local;
+
+	for (unsigned i = 0; i < x.n_locals; i++) {
+		memcpy(x.locals[i].variable, from, x.locals[i].size);
+		from += x.locals[i].size;
+	}
 }
 
 void model_quiet(const char *function)
@@ -250,10 +278,8 @@ static void switch_to(unsigned t)
 	if (t == from)
 		return;
 	x.self = t;
-	if (x.local) {
-		memcpy(x.threads[from].local, x.local, x.local_size);
-		memcpy(x.local, x.threads[t].local, x.local_size);
-	}
+	save_locals(&x.threads[from]);
+	restore_locals(&x.threads[t]);
 	swapcontext(&x.threads[from].context, &x.threads[t].context);
 }
 
@@ -402,8 +428,7 @@ static JD_NOINLINE void start_threads(void)
 		thread->state = READY;
 		thread->stores = 0;
 		thread->stale = false;
-		if (x.local)
-			memcpy(thread->local, x.local, x.local_size);
+		save_locals(thread);
 		model_memory_fork(t);
 	}
 }
@@ -415,7 +440,7 @@ static void execute(void)
 	x.self = 0;
 	x.stores = 0;
 	x.failed = x.fresh = false;
-	x.local = NULL;
+	x.n_locals = 0;
 	x.quiet = NULL;
 	x.preemptions = x.at_random ? MODEL_ALL : x.options->preemptions;
 	x.spurious = x.options->spurious;
@@ -427,8 +452,8 @@ static void execute(void)
 		start_threads();
 		give_way();
 	}
-	if (x.self && x.local)
-		memcpy(x.local, x.threads[0].local, x.local_size); /* a thread failed */
+	if (x.self)
+		restore_locals(&x.threads[0]); /* a thread failed */
 	x.self = 0;
 	if (!x.failed && setjmp(x.main) == 0) {
 		for (unsigned t = 1; t <= x.n_threads; t++)
