@@ -35,6 +35,13 @@ void jd_thread_join(struct jd_thread *thread);
 /* Names the calling thread as jd_thread_start does. A system call; failing is silent. */
 void jd_thread_name(const char *name);
 
+/*
+ * From now on the timed waits of the calling thread end at most about slack_ns after their deadline
+ * for the sake of fewer wake-ups; Linux begins with 50 us (PR_SET_TIMERSLACK). A system call;
+ * failing is silent. Nothing where the system has no such thing.
+ */
+void jd_thread_set_slack(uint64_t slack_ns);
+
 /* A number for the calling thread, never 0, never given to another thread of this process. */
 uint64_t jd_thread_self(void);
 

@@ -114,6 +114,7 @@ static void thread_main(void *arg)
 
 	jd_pool_self = self;
 	jd_exec_frame_push_barrier(&barrier);
+	jd_thread_set_slack(JD_WORKER_SLACK_NS);
 	if (blocking)
 		jd_thread_pool_name(self, -1);
 	/* Not under the lock: whoever starts us holds it. */

@@ -38,6 +38,12 @@ void jd_thread_name(const char *name)
 		((set_description)(void (*)(void))found)(GetCurrentThread(), wide);
 }
 
+/* The least that waits here are late by is of the whole system, and not ours to change. */
+void jd_thread_set_slack(uint64_t slack_ns)
+{
+	(void)slack_ns;
+}
+
 static unsigned __stdcall thread_main(void *arg)
 {
 	const struct windows_thread *t = arg;

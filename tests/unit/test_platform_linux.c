@@ -55,6 +55,24 @@ static void test_threads_have_a_name_and_no_signals(void **state)
 	assert_false(sigismember(&set, SIGUSR1));
 }
 
+static void set_slack(void *arg)
+{
+	jd_thread_set_slack(12345);
+	*(int *)arg = prctl(PR_GET_TIMERSLACK, 0UL, 0UL, 0UL, 0UL);
+}
+
+static void test_slack_is_of_the_thread(void **state)
+{
+	int before = prctl(PR_GET_TIMERSLACK, 0UL, 0UL, 0UL, 0UL), there = 0;
+	struct jd_thread thread;
+
+	(void)state;
+	assert_int_equal(jd_thread_start(&thread, NULL, 0, set_slack, &there), JD_OK);
+	jd_thread_join(&thread);
+	assert_int_equal(there, 12345);
+	assert_int_equal(prctl(PR_GET_TIMERSLACK, 0UL, 0UL, 0UL, 0UL), before);
+}
+
 static void on_signal(int number)
 {
 	(void)number;
@@ -160,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads_have_a_name_and_no_signals),
+		cmocka_unit_test(test_slack_is_of_the_thread),
 		cmocka_unit_test(test_futex_interrupted),
 		cmocka_unit_test(test_random_seeds_without_getrandom),
 		cmocka_unit_test(test_panic_says_one_line_and_aborts),
