@@ -3,8 +3,10 @@
 #ifndef JD_RUNTIME_TUNING_H
 #define JD_RUNTIME_TUNING_H
 
-/* Tries of a lock before sleeping, each about 25 ns. Critical sections are a few dozen ns. */
-#define JD_LOCK_SPINS 40
+/* Tries of a lock before sleeping, and pauses between two at most, each 25 ns: 16 us in all.
+ * Critical sections are a few dozen ns, but moving what they write to another core takes longer. */
+#define JD_LOCK_SPINS 15
+#define JD_LOCK_PAUSES 64
 
 /* Looks at a timer that fires while its sleep is dropped, before waiting in the kernel: it needs
  * some ten instructions, unless its thread was preempted there. */
