@@ -11,6 +11,7 @@ names both, labels can be found by grep, and this script keeps them true.
 
 Fails on:
 - a non-relaxed order without an 'order:' comment on its line or ending within the 6 lines above;
+- more ordered operations below a comment, up to the next one, than it has labels;
 - an 'order:' comment without a label, without 'pairs with (X)', with a label used before, with no
   ordered access within the 6 lines below it, or that pairs with a label that exists nowhere;
 - an atomic operation without _explicit (it is seq_cst silently), memory_order_consume,
@@ -32,6 +33,7 @@ PLAIN = re.compile(r"\batomic_(store|load|exchange|fetch_(?:add|sub|or|and|xor)"
                    r"|compare_exchange_(?:weak|strong)|flag_test_and_set|flag_clear)\s*\(")
 BUILTIN = re.compile(r"\b__(atomic|sync)_\w+\s*\(")
 FENCE = re.compile(r"\batomic_(thread|signal)_fence\s*\(")
+CALL = re.compile(r"\batomic_\w+_explicit\s*\(")
 ORDERED = re.compile(r"\bmemory_order_(acquire|release|acq_rel|seq_cst|consume)\b")
 STDATOMIC = re.compile(r"^\s*#\s*include\s*<stdatomic\.h>")
 TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|/\*.*?\*/|//[^\n]*', re.S)
@@ -54,6 +56,18 @@ def split(text):
     return TOKEN.sub(blank, text).splitlines(), comments
 
 
+def ordered_calls(lines):
+    """The first lines of the atomic operations that have an order, whatever number of lines."""
+    code = "\n".join(lines)
+    for m in CALL.finditer(code):
+        depth, end = 1, m.end()
+        while depth and end < len(code):
+            depth += (code[end] == "(") - (code[end] == ")")
+            end += 1
+        if ORDERED.search(code, m.start(), end):
+            yield code.count("\n", 0, m.start()) + 1
+
+
 class Checker:
     def __init__(self):
         self.bad, self.labels, self.pairs = [], {}, []
@@ -62,7 +76,7 @@ class Checker:
         self.bad.append(f"{where}:{line}: {text}")
 
     def comment(self, where, lines, first, last, text):
-        """One comment block: its labels and pairs. True when it holds an 'order:'."""
+        """One comment block: its labels and pairs. Returns how many 'order:' it holds."""
         text = re.sub(r"\n\s*\*?", " ", text).strip("/* ")
         # Without a label only a comment's first word counts: "in this order:" is prose.
         marks = [m for m in ORDER.finditer(text) if m[1] or not m.start()]
@@ -82,14 +96,29 @@ class Checker:
             self.pairs += [(x, where, first) for x in others]
             if not any(ORDERED.search(x) for x in lines[first - 1:last + REACH]):
                 self.note(where, first, f"({label}) has no ordered access {REACH} lines below")
-        return bool(marks)
+        return len(marks)
+
+    def one_each(self, where, lines, reasons):
+        """No comment of (first line, last line, labels) gives a reason for more than it names."""
+        calls = [0] * len(reasons)
+        for n in ordered_calls(lines):
+            above = [i for i, r in enumerate(reasons) if r[0] <= n <= r[1] + REACH]
+            if above:
+                calls[above[-1]] += 1
+                if calls[above[-1]] > reasons[above[-1]][2]:
+                    self.note(where, n, "the 'order:' above is that of another access: this one"
+                                        " needs its own")
 
     def file(self, where, text):
         lines, comments = split(text)
-        covered = set()
+        covered, reasons = set(), []
         for first, last, comment in comments:
-            if self.comment(where, lines, first, last, comment):
+            labels = self.comment(where, lines, first, last, comment)
+            if labels:
                 covered.update(range(first, last + REACH + 1))
+                reasons.append((first, last, labels))
+        if where != DOOR:
+            self.one_each(where, lines, reasons)
         for n, line in enumerate(lines, 1):
             if STDATOMIC.match(line) and not where.startswith(STDATOMIC_ALLOWED):
                 self.note(where, n, 'include "platform/atomic.h" instead of <stdatomic.h>')

@@ -160,6 +160,10 @@ ATOMICS = [
      "ordered access without an 'order: (X1)"),
     ("comment too far above", "deque/deque.c", ("(P1). */\n", "(P1). */\n" + "\n" * 7),
      "ordered access without an 'order: (X1)"),
+    ("two accesses, one comment", "deque/deque.c",
+     ("memory_order_acquire) + ", "memory_order_acquire) +\n"
+      "\t       atomic_load_explicit(a,\n\t\t\t\t    memory_order_acquire) + "),
+     "deque/deque.c:20: the 'order:' above is that of another access"),
     ("no label", "deque/deque.c", ("order: (P2) ", "order: "), "'order:' without a label"),
     ("no pair named", "deque/deque.c", ("the other end; pairs with (P1)", "the other end"),
      "(P2) does not say what it pairs with"),

@@ -17,14 +17,9 @@
 #include "platform/platform.h"
 #include "runtime/fork_host.h"
 #include "tests/testlib/death.h"
+#include "tests/testlib/fib.h"
 
 /* --- Workloads -------------------------------------------------------------------------------- */
-
-struct fib {
-	struct jd_fork_frame frame;
-	int n;
-	long value;
-};
 
 static long fib(struct jd_fork_point fork, int n);
 
@@ -55,30 +50,6 @@ static long fib_region(struct jd_scheduler *scheduler, int n)
 
 	jd_fork_leave(&region);
 	return value;
-}
-
-/* The same, and the thread knows the point. */
-static long fib_here(int n);
-
-static void fib_here_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
-{
-	struct fib *f = jd_container_of(frame, struct fib, frame);
-
-	(void)fork;
-	f->value = fib_here(f->n);
-}
-
-static long fib_here(int n)
-{
-	if (n < 2)
-		return n;
-	struct fib f = {.n = n - 1};
-
-	jd_fork_here(&f.frame, fib_here_run);
-	long other = fib_here(n - 2);
-
-	jd_join_run_here(&f.frame);
-	return f.value + other;
 }
 
 static long fib_here_region(struct jd_scheduler *scheduler, int n)

@@ -13,35 +13,7 @@
 #include <jackdaw/ws_scheduler.h>
 
 #include "platform/platform.h"
-
-struct fib {
-	struct jd_fork_frame frame;
-	int n;
-	long value;
-};
-
-static long fib_here(int n);
-
-static void fib_here_run(struct jd_fork_frame *frame, struct jd_fork_point fork)
-{
-	struct fib *f = jd_container_of(frame, struct fib, frame);
-
-	(void)fork;
-	f->value = fib_here(f->n);
-}
-
-static long fib_here(int n)
-{
-	if (n < 2)
-		return n;
-	struct fib f = {.n = n - 1};
-
-	jd_fork_here(&f.frame, fib_here_run);
-	long other = fib_here(n - 2);
-
-	jd_join_run_here(&f.frame);
-	return f.value + other;
-}
+#include "tests/testlib/fib.h"
 
 static struct jd_scheduler *new_ws(unsigned workers)
 {
