@@ -7,6 +7,7 @@
 
 #include <jackdaw/task.h>
 
+#include "bench/peak.h"
 #include "bench/shim/jd_bench.h"
 #include "bench/workers.h"
 
@@ -153,6 +154,7 @@ static void run_all(const struct row *row, struct jd_scheduler *scheduler,
 			if (!run_once(row, scheduler, state))
 				return;
 	jd_bench_ns_per_op(state, workload->ops);
+	bench_report_peak(state);
 	if (workload->report)
 		workload->report(workload->data, state);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bench/peak.h"
 #include "bench/shim/jd_bench.h"
 #include "bench/workers.h"
 
@@ -45,8 +46,10 @@ static void run(struct jd_bench_state *state, void *user)
 	while (right && (n = jd_bench_next(state)) > 0)
 		for (int64_t i = 0; i < n && right; i++)
 			right = run_once(pair, pool, state);
-	if (right)
+	if (right) {
 		jd_bench_ns_per_op(state, pair->row->ops);
+		bench_report_peak(state);
+	}
 	if (right && pair->row->report)
 		pair->row->report(state);
 	if (pool)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "bench/histogram.h"
+#include "bench/peak.h"
 #include "bench/shim/jd_bench.h"
 #include "bench/timers/structure.h"
 #include "bench/workers.h"
@@ -139,6 +140,7 @@ static void run_row(struct jd_bench_state *state, void *user)
 	if (!took)
 		jd_bench_fail(state, "not every timer was taken and fired exactly once");
 	jd_bench_ns_per_op(state, TIMERS);
+	bench_report_peak(state);
 	row->structure->stop();
 }
 
@@ -221,6 +223,7 @@ static void run_tail(struct jd_bench_state *state, void *user)
 		jd_bench_add_time(state, mine->sum * 1e-9);
 	}
 	jd_bench_ns_per_op(state, (double)mine->total);
+	bench_report_peak(state);
 	jd_bench_counter(state, "clock_ns", (double)clock_cost(), JD_BENCH_PLAIN);
 	bench_histogram_report(mine, state);
 	row->structure->stop();

@@ -122,10 +122,12 @@ def write_report(folder: str, context: Dict[str, object], recording: runner.Reco
 
 
 def default_workers(full: bool) -> Tuple[int, ...]:
-    """One worker and all CPUs, and two where there are; full: all powers of two between."""
+    """One worker and all CPUs, and two where there are; full: all powers of two up to twice the
+    CPUs, since more workers than CPUs is what a quota or a neighbour makes of any number."""
     cpus = machine.allowed_cpus()
-    between = [2 ** i for i in range(1, 11 if full else 2) if 2 ** i < cpus]
-    return tuple(sorted({1, cpus, *between}))
+    most = 2 * cpus if full else min(2, cpus)
+    more = [2 ** i for i in range(1, 11) if 2 ** i <= most]
+    return tuple(sorted({1, cpus, *more}))
 
 
 # Variations of a workload that other contenders have rows for as well.

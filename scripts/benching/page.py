@@ -6,6 +6,7 @@ import os
 import re
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
+import about
 import plots
 import results
 import runner
@@ -65,7 +66,8 @@ def best_at_most_workers(group: Sequence[Figure]) -> Dict[str, float]:
 
 def summary(figures: Sequence[Figure]) -> str:
     groups = results.by_workload(figures)
-    ratios = {w: best_at_most_workers(g) for w, g in groups.items()}
+    ours = {w for w, g in groups.items() if any(f.contender == "ws" for f in g)}
+    ratios = {w: best_at_most_workers(g) for w, g in groups.items() if w in ours or not ours}
     ratios = {w: r for w, r in ratios.items() if len(r) > 1}
     if not ratios:
         return ""
@@ -84,17 +86,22 @@ def summary(figures: Sequence[Figure]) -> str:
 
 # --- One card a workload --------------------------------------------------------------------------
 
+def spread(figure: Figure) -> str:
+    """Of one measurement nobody knows it."""
+    return quantity(figure.mad) if len(figure.values) > 1 else ""
+
+
 def bar_label(figure: Figure) -> str:
-    if len(figure.values) < 2:
-        return quantity(figure.median)
-    return f"{quantity(figure.median)} ±{quantity(figure.mad)}"
+    return quantity(figure.median) + (f" ±{spread(figure)}" if spread(figure) else "")
 
 
 def workload_bars(group: Sequence[Figure], colour: Dict[str, int]) -> str:
     good = [f for f in group if f.median is not None]
     good.sort(key=lambda f: f.median, reverse=good[0].metric.more_is_better if good else False)
+    top = most_workers(group)
     return plots.bars(group[0].workload, [
-        plots.Bar(f"{f.contender} {f.workers}w", colour[f.contender], f.median, f.mad, bar_label(f))
+        plots.Bar(f"{f.contender} {f.workers}w", colour[f.contender], f.median, f.mad, bar_label(f),
+                  faint=f.workers != top and f.contender not in results.NO_CONTENDERS)
         for f in good])
 
 
@@ -102,7 +109,7 @@ def scaling(group: Sequence[Figure], colour: Dict[str, int]) -> str:
     """Speed-up over one worker; a straight line is perfect."""
     lines: Dict[str, Dict[int, float]] = {}
     for f in group:
-        if f.median and f.metric.key in ("ns_per_op", "seconds"):
+        if f.median and f.is_time:
             lines.setdefault(f.contender, {})[f.workers] = f.median
     series = [plots.Series(c, colour[c], [(w, at[1] / at[w]) for w in sorted(at)])
               for c, at in lines.items() if len(at) > 2 and 1 in at]
@@ -122,10 +129,15 @@ def workload_rows(group: Sequence[Figure]) -> Iterable[List[str]]:
             yield [escape(f.contender), str(f.workers),
                    f'<span class="{kind}">{kind}: {escape(text)}</span>'] + [""] * 5
             continue
-        rss, cpu = f.middle("max_rss_kb"), f.middle("process_cpu_s")
-        yield [escape(f.contender), str(f.workers), quantity(f.median), quantity(f.mad),
+        rss, cpu = f.middle("peak_rss_kb"), f.middle("process_cpu_s")
+        yield [escape(f.contender), str(f.workers), quantity(f.median), spread(f),
                str(len(f.values)), ratio_cell(results.ratio_to_best(f, group)),
                quantity(cpu and cpu * 1e3), quantity(rss and rss / 1024)]
+
+
+def says(workload: str) -> str:
+    text = about.WORKLOADS.get(workload)
+    return f'<p class="about">{escape(text)}</p>' if text else ""
 
 
 def card(workload: str, group: Sequence[Figure], colour: Dict[str, int]) -> str:
@@ -135,13 +147,43 @@ def card(workload: str, group: Sequence[Figure], colour: Dict[str, int]) -> str:
                    workload_rows(group))
     return (f'<article id="w-{escape(workload)}"><h3>{escape(workload)} '
             f"<small>{escape(unit)}, {better} is better</small></h3>"
-            f"{workload_bars(group, colour)}{scaling(group, colour)}"
+            f"{says(workload)}{workload_bars(group, colour)}{scaling(group, colour)}"
             f"<details><summary>figures</summary>{detail}</details></article>")
 
 
 def cards(figures: Sequence[Figure], colour: Dict[str, int]) -> str:
-    return '<div class="cards">' + "".join(
+    note = ("<p>A bar is a median and the line over it the typical distance from it (MAD), if it "
+            "was measured more than once. 2w: with two workers; the fuller colour is of the most "
+            "workers.</p>")
+    return note + '<div class="cards">' + "".join(
         card(w, g, colour) for w, g in results.by_workload(figures).items()) + "</div>"
+
+
+def who_is_who(figures: Sequence[Figure]) -> str:
+    names = [c for c in about.CONTENDERS if any(f.contender == c for f in figures)]
+    items = "".join(f"<dt>{c}</dt><dd>{escape(about.CONTENDERS[c])}</dd>" for c in names)
+    return f"<dl>{items}</dl>" if items else ""
+
+
+# --- What more workers are worth ------------------------------------------------------------------
+
+def speed_ups(figures: Sequence[Figure], colour: Dict[str, int]) -> str:
+    """One bar for each workload of ours: the most workers against one."""
+    found: Dict[int, List[plots.Bar]] = {}
+    for workload, group in results.by_workload(figures).items():
+        own = {f.workers: f for f in group if f.contender == "ws" and f.is_time and f.median}
+        if 1 in own and len(own) > 1:
+            top = max(own)
+            ratio = own[1].median / own[top].median
+            found.setdefault(top, []).append(
+                plots.Bar(workload, colour["ws"], ratio, 0, f"{ratio:.2f}"))
+    parts = [f"<article><h3>ws, {top} workers <small>times as fast as one, {top} is perfect</small>"
+             f"</h3>{plots.bars(f'speed-up of {top} workers', bars)}</article>"
+             for top, bars in found.items()]
+    note = ("<p>How many times as fast more workers do the same work. Rows of single operations "
+            "(a hop, a yield, a lock) have nothing to share: there 1 is good, and less means that "
+            "another worker is in the way.</p>")
+    return note + f'<div class="wide">{"".join(parts)}</div>' if parts else ""
 
 
 # --- Latency, granularity, memory -----------------------------------------------------------------
@@ -161,7 +203,7 @@ def spectrum(workload: str, group: Sequence[Figure], colour: Dict[str, int],
               (10000, "99.99 %")]
     last = max((x for s in series for x, _ in s.points), default=1)
     shown = [label for label in labels if label[0] <= max(last, 100)]
-    return plots.curves(f"{workload}: latency by percentile", series, "percentile", "us",
+    return plots.curves(f"{workload}: latency by percentile", series, "percentile", "latency, us",
                         log_x=True, log_y=True, x_labels=shown)
 
 
@@ -200,11 +242,12 @@ def granularity(figures: Sequence[Figure], colour: Dict[str, int]) -> str:
                            dashed=f.workers != top) for f, points in with_points]
     xs = [x for s in series for x, _ in s.points]
     half = plots.Series("half", 1, [(min(xs), 50), (max(xs), 50)], dashed=True)
-    rows = [[escape(f.contender), str(f.workers), quantity(f.median), quantity(f.mad)]
+    rows = [[escape(f.contender), str(f.workers), quantity(f.median), spread(f)]
             for f, _ in with_points]
     return ("<p>How small a piece of a parallel loop may be. Efficiency is the time of the serial "
             "loop over (workers × time); METG(50 %) is the smallest piece that still reaches half "
-            "of it.</p><div class=\"cards\"><article>"
+            "of it, at the left end of the curve that size or less.</p>"
+            "<div class=\"cards\"><article>"
             + plots.curves("efficiency by granularity", series + [half],
                            "serial work in a piece, ns", "efficiency, %", log_x=True,
                            from_zero=True)
@@ -212,22 +255,21 @@ def granularity(figures: Sequence[Figure], colour: Dict[str, int]) -> str:
 
 
 def memory(figures: Sequence[Figure], colour: Dict[str, int]) -> str:
-    """Peak memory of a process, by contender, of the workloads that many contenders run."""
-    groups = results.by_workload(f for f in figures if f.median)
-    chosen = [w for w, g in groups.items() if len({f.contender for f in g}) > 2][:4] \
-        or list(groups)[:2]
+    """Peak memory of a process, by contender, of the workloads that most contenders run."""
+    groups = results.by_workload(f for f in figures if f.median and f.middle("peak_rss_kb"))
+    chosen = sorted(groups, key=lambda w: -len({f.contender for f in groups[w]}))[:6]
     parts = []
     for workload in chosen:
         top = most_workers(groups[workload])
-        at_top = [f for f in groups[workload] if f.workers == top and f.middle("max_rss_kb")]
-        bars = [plots.Bar(f.contender, colour[f.contender], f.middle("max_rss_kb") / 1024, 0,
-                          quantity(f.middle("max_rss_kb") / 1024)) for f in at_top]
+        at_top = [f for f in groups[workload] if f.workers == top]
+        bars = [plots.Bar(f.contender, colour[f.contender], f.middle("peak_rss_kb") / 1024, 0,
+                          quantity(f.middle("peak_rss_kb") / 1024)) for f in at_top]
         bars.sort(key=lambda b: b.value)
         if bars:
             parts.append(f"<article><h3>{escape(workload)} <small>MiB, {top} worker(s)</small></h3>"
                          f"{plots.bars(workload + ': peak memory', bars)}</article>")
-    return (f'<p>Peak resident memory of the whole process.</p><div class="cards">{"".join(parts)}'
-            "</div>" if parts else "")
+    return ("<p>Peak resident memory of the process, with its program and libraries.</p>"
+            f'<div class="cards">{"".join(parts)}</div>' if parts else "")
 
 
 # --- The page -------------------------------------------------------------------------------------
@@ -265,7 +307,9 @@ def write(path: str, context: Dict[str, Any], recording: runner.Recording) -> No
         style = file.read()
     sections = [
         section("summary", "Summary", summary(figures)),
+        section("contenders", "Contenders", who_is_who(figures)),
         section("workloads", "Workloads", cards(figures, colour)),
+        section("speedup", "Speed-up", speed_ups(figures, colour)),
         section("latency", "Latency", latency(figures, colour, recording.histograms)),
         section("granularity", "Granularity", granularity(figures, colour)),
         section("memory", "Memory", memory(figures, colour)),

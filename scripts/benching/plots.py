@@ -25,6 +25,7 @@ class Bar(NamedTuple):
     value: float
     spread: float  # half the whisker
     label: str
+    faint: bool = False
 
 
 def escape(text: str) -> str:
@@ -48,7 +49,7 @@ def bars(title: str, items: Sequence[Bar]) -> str:
     """Horizontal bars from zero, longest name and value outside of the bars."""
     if not items:
         return ""
-    name_width = 10 + 11 * max(len(b.name) for b in items)
+    name_width = 10 + min(11 * max(len(b.name) for b in items), WIDTH // 3)
     room = WIDTH - name_width - 130
     most = max(b.value + b.spread for b in items) or 1.0
     body = []
@@ -57,7 +58,7 @@ def bars(title: str, items: Sequence[Bar]) -> str:
         body.append(f'<text x="{name_width - 6:.1f}" y="{y + 13}" class="end">'
                     f"{escape(bar.name)}</text>"
                     f'<rect x="{name_width:.1f}" y="{y}" width="{max(length, 1):.1f}" height="17"'
-                    f' rx="2" class="f{bar.colour}"/>')
+                    f' rx="2" class="f{bar.colour}{" faint" if bar.faint else ""}"/>')
         if bar.spread > 0:
             low = name_width + room * max(0.0, bar.value - bar.spread) / most
             high = name_width + room * (bar.value + bar.spread) / most

@@ -19,6 +19,7 @@ class Metric(NamedTuple):
     key: str
     unit: str
     more_is_better: bool = False
+    scale: float = 1.0  # from the field to the unit
 
 
 # What a row is about: the first of these that it has. The last one every row has.
@@ -27,7 +28,7 @@ METRICS = (
     Metric("idle_cpu_ppm", "CPU ppm"),
     Metric("fairness", "min/max", more_is_better=True),
     Metric("metg_ns", "ns grain"),
-    Metric("p50_ns", "ns p50"),
+    Metric("p50_ns", "us p50", scale=1e-3),
     Metric("ns_per_op", "ns/op"),
     Metric("seconds", "s"),
 )
@@ -38,6 +39,10 @@ def value_of(entry: Dict[str, Any], key: str) -> Optional[float]:
         return float(entry["real_time"]) * SECONDS[entry["time_unit"]]
     value = entry.get(key)
     return float(value) if isinstance(value, (int, float)) else None
+
+
+# Computed without a scheduler, and on one thread in virtual time: nobody is compared with these.
+NO_CONTENDERS = ("serial", "test")
 
 
 class Figure(NamedTuple):
@@ -58,6 +63,11 @@ class Figure(NamedTuple):
     @property
     def mad(self) -> Optional[float]:
         return stats.mad(self.values) if self.values and not self.error else None
+
+    @property
+    def is_time(self) -> bool:
+        """Of work that more workers can share."""
+        return self.metric.key in ("ns_per_op", "seconds")
 
     def middle(self, key: str) -> Optional[float]:
         """The median of any field."""
@@ -85,7 +95,8 @@ def figures(entries: Iterable[Dict[str, Any]]) -> List[Figure]:
         metric = metric_of(by_workload[workload])
         errors = [e.get("error_message", "failed") for e in group if e.get("error_occurred")]
         good = [e for e in group if not e.get("error_occurred")]
-        values = [v for v in (value_of(e, metric.key) for e in good) if v is not None]
+        values = [v * metric.scale for v in (value_of(e, metric.key) for e in good)
+                  if v is not None]
         result.append(Figure(name, workload, contender, workers, metric, tuple(values),
                              errors[0] if errors else "", tuple(good)))
     return result
@@ -104,13 +115,16 @@ def by_workload(all_figures: Iterable[Figure]) -> Dict[str, List[Figure]]:
 
 def ratio_to_best(figure: Figure, others: Iterable[Figure]) -> Optional[float]:
     """How many times worse than the best row of the same workload and number of workers."""
-    medians = [f.median for f in others
-               if f.median and f.workers == figure.workers and f.contender != "serial"]
-    if not figure.median or not medians or figure.contender == "serial":
+    medians = [f.median for f in others if f.median is not None
+               and f.workers == figure.workers and f.contender not in NO_CONTENDERS]
+    if figure.median is None or not medians or figure.contender in NO_CONTENDERS:
         return None
+    better, worse = min(medians), figure.median
     if figure.metric.more_is_better:
-        return max(medians) / figure.median
-    return figure.median / min(medians)
+        better, worse = figure.median, max(medians)
+    if better == worse:
+        return 1.0
+    return worse / better if better > 0 else None
 
 
 # --- Files ----------------------------------------------------------------------------------------
@@ -147,7 +161,7 @@ def read_json(path: str) -> Dict[str, Any]:
 
 
 CSV_FIELDS = ("repetition_index", "real_time", "time_unit", "ns_per_op", "process_cpu_s",
-              "max_rss_kb", "steal_s", "throttled_s", "other_cpu_s", "error_message")
+              "peak_rss_kb", "steal_s", "throttled_s", "other_cpu_s", "error_message")
 
 
 def write_csv(path: str, entries: Iterable[Dict[str, Any]]) -> None:

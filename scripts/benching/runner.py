@@ -118,7 +118,6 @@ def ended(status: int) -> str:
 
 class Usage(NamedTuple):
     status: int
-    max_rss_kb: int
     cpu_s: float
     voluntary_switches: int
     involuntary_switches: int
@@ -136,8 +135,8 @@ def wait(process: "subprocess.Popen[bytes]", timeout: float) -> Usage:
         os.close(handle)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return Usage(process.returncode, usage.ru_maxrss, usage.ru_utime + usage.ru_stime,
-                 usage.ru_nvcsw, usage.ru_nivcsw)
+    return Usage(process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_nvcsw,
+                 usage.ru_nivcsw)
 
 
 def error_row(name: str, message: str) -> Dict[str, Any]:
@@ -175,7 +174,7 @@ def measure(row: Row, workers: Iterable[int]) -> Tuple[Dict[str, Any], Dict[str,
             "load_1m": load, "steal_s": during.steal_s, "throttled_s": during.throttled_s,
             "heat": during.heat, "elapsed_s": round(elapsed, 4),
             "other_cpu_s": round(max(0.0, during.busy_s - usage.cpu_s), 3),
-            "process_cpu_s": round(usage.cpu_s, 4), "max_rss_kb": usage.max_rss_kb,
+            "process_cpu_s": round(usage.cpu_s, 4),
             "voluntary_switches": usage.voluntary_switches,
             "involuntary_switches": usage.involuntary_switches})
         return entry, context, read_histogram(histogram)

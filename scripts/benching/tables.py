@@ -16,8 +16,8 @@ def quantity(value: Optional[float]) -> str:
     """Three significant digits, without an exponent where people can do without."""
     if value is None:
         return ""
-    if abs(value) >= 100:
-        return f"{value:.0f}"
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
@@ -28,10 +28,10 @@ def spread(figure: Figure) -> str:
 
 
 def verdict(group: Sequence[Figure]) -> str:
-    errors = [f.error for f in group if f.error]
-    if not errors:
-        return "right"
-    return errors[0] if errors[0].startswith("skipped: ") else "FAILED: " + errors[0]
+    failed = [f.error for f in group if f.error and not results.is_skipped(f)]
+    if failed:
+        return "FAILED: " + failed[0]
+    return "right" if any(not f.error for f in group) else group[0].error
 
 
 def main_lines(figures: Iterable[Figure], under: str = "") -> Iterator[List[str]]:
@@ -56,7 +56,7 @@ def main_lines(figures: Iterable[Figure], under: str = "") -> Iterator[List[str]
                     show(results.ratio_to_best(figure, group), "{:.2f}x")]
             one = at.get(workers[0])
             for w in workers[1:]:
-                faster = at.get(w) and at[w].median and one and one.median
+                faster = at.get(w) and at[w].is_time and at[w].median and one and one.median
                 line.append(show(one.median / at[w].median, "{:.2f}x") if faster else "")
             yield line + [verdict(list(at.values()))]
 

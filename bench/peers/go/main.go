@@ -222,7 +222,19 @@ func measure(name string, r row) map[string]any {
 		return entry
 	}
 	entry["real_time"], entry["ns_per_op"] = took/1e6, took/r.ops
+	if peak := peakKb(); peak > 0 {
+		entry["peak_rss_kb"] = peak
+	}
 	return entry
+}
+
+// The most memory that the process has had; 0 where the system does not tell.
+func peakKb() (peak int) {
+	status, _ := os.ReadFile("/proc/self/status")
+	if at := strings.Index(string(status), "VmHWM:"); at >= 0 {
+		fmt.Sscan(string(status)[at+len("VmHWM:"):], &peak)
+	}
+	return peak
 }
 
 // Calls do for every row, with its number of workers.

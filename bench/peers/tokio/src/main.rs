@@ -331,6 +331,9 @@ fn measure(name: &str, row: &Row, workers: usize) -> (String, bool) {
         }
         Ok((took, per_op, latencies)) => {
             write!(text, r#","real_time":{},"ns_per_op":{per_op}"#, took / 1e6).unwrap();
+            if let Some(peak) = peak_kb() {
+                write!(text, r#","peak_rss_kb":{peak}"#).unwrap();
+            }
             if !latencies.is_empty() {
                 percentiles(&mut text, &latencies);
             }
@@ -338,6 +341,13 @@ fn measure(name: &str, row: &Row, workers: usize) -> (String, bool) {
             (text, true)
         }
     }
+}
+
+/// The most memory that the process has had, where the system tells it.
+fn peak_kb() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 fn percentiles(text: &mut String, sorted: &[u64]) {
