@@ -41,8 +41,8 @@ def value_of(entry: Dict[str, Any], key: str) -> Optional[float]:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-# Computed without a scheduler, and on one thread in virtual time: nobody is compared with these.
-NO_CONTENDERS = ("serial", "test")
+# Without a scheduler, on one thread in virtual time, memory alone: nobody is compared with these.
+NO_CONTENDERS = ("serial", "test", "floor")
 
 
 class Figure(NamedTuple):
