@@ -171,6 +171,18 @@ static void task_close(struct jd_task *task)
 
 /* --- The runnable --------------------------------------------------------------------------- */
 
+/* The slot is ours to empty; so is the reference, which goes with it. */
+static void wake_awaiter(struct jd_task *task)
+{
+	struct jd_waker waker = task->awaiter;
+
+	task->awaiter = (struct jd_waker){0};
+	enum jd_task_next next = jd_task_state_notified(&task->state);
+
+	jd_waker_wake(&waker);
+	task_follow(task, next);
+}
+
 static void task_finish(struct jd_task *task, jd_status status)
 {
 	jd_future_drop(jd_task_future(task));
@@ -188,11 +200,19 @@ static void task_finish(struct jd_task *task, jd_status status)
 		task_free(task, lane);
 		return;
 	}
-	uint64_t s = jd_task_state_complete(&task->state);
-
-	if (!(s & JD_TASK_HANDLE) || (s & JD_TASK_CLOSED))
+	switch (jd_task_state_complete(&task->state)) {
+	case JD_TASK_END_DONE:
+		return;
+	case JD_TASK_END_WAKE:
+		wake_awaiter(task);
+		return;
+	case JD_TASK_END_RESULT:
 		drop_result(task);
-	if (s & (JD_TASK_AWAITER | JD_TASK_REGISTERING))
+		break;
+	case JD_TASK_END_MORE:
+		break;
+	}
+	if (jd_task_state_load(&task->state) & (JD_TASK_AWAITER | JD_TASK_REGISTERING))
 		notify_awaiter(task);
 	task_unref(task);
 }

@@ -123,20 +123,20 @@ static inline uint64_t jd_task_state_load(const jd_task_state *state)
 
 static inline bool jd_task_state_cas(jd_task_state *state, uint64_t *old, uint64_t new_)
 {
-	/* order: (T2) acq_rel - the rule of this file; pairs with (T1), (T2), (T3), (T4). */
+	/* order: (T2) acq_rel - the rule of this file; pairs with (T1), (T2), (T3), (T4), (T6). */
 	return atomic_compare_exchange_weak_explicit(state, old, new_, memory_order_acq_rel,
 						     memory_order_acquire);
 }
 
 static inline uint64_t jd_task_state_set(jd_task_state *state, uint64_t bits)
 {
-	/* order: (T3) acq_rel - as (T2); pairs with (T1), (T2), (T4). */
+	/* order: (T3) acq_rel - as (T2); pairs with (T1), (T2), (T4), (T6). */
 	return atomic_fetch_or_explicit(state, bits, memory_order_acq_rel);
 }
 
 static inline uint64_t jd_task_state_clear(jd_task_state *state, uint64_t bits)
 {
-	/* order: (T4) acq_rel - as (T2); pairs with (T1), (T2), (T3). */
+	/* order: (T4) acq_rel - as (T2); pairs with (T1), (T2), (T3), (T6). */
 	return atomic_fetch_and_explicit(state, ~bits, memory_order_acq_rel);
 }
 
@@ -215,20 +215,40 @@ static inline uint64_t jd_task_state_begin(jd_task_state *state)
 	return s;
 }
 
+/* What is left to do for who has completed a task. */
+enum jd_task_end {
+	JD_TASK_END_DONE,   /* nothing: the reference is gone, and perhaps the task */
+	JD_TASK_END_WAKE,   /* empty the awaiter slot, jd_task_state_notified, wake */
+	JD_TASK_END_RESULT, /* nobody will take the result: destroy it; then as JD_TASK_END_MORE */
+	JD_TASK_END_MORE,   /* notify if there is somebody, and give up the reference */
+};
+
 /*
- * The future ended and is gone, the result is in place. Returns the word as it was: if it lacks
- * HANDLE or has CLOSED, the caller destroys the result; if it has AWAITER, the caller notifies.
+ * The future ended and is gone, the result is in place. In one step, what usually are three: the
+ * end is published; an awaiter becomes the caller's to notify, or, if there is none, the reference
+ * of the runnable goes: with a handle that has not been closed nothing else is left to do.
  */
-static inline uint64_t jd_task_state_complete(jd_task_state *state)
+static inline enum jd_task_end jd_task_state_complete(jd_task_state *state)
 {
+	const uint64_t slot = JD_TASK_AWAITER | JD_TASK_REGISTERING | JD_TASK_NOTIFYING;
 	uint64_t s = jd_task_state_load(state), t;
+	enum jd_task_end end;
 
 	do {
 		t = (s & ~(uint64_t)(JD_TASK_RUNNING | JD_TASK_SCHEDULED)) | JD_TASK_COMPLETED;
-		if (!(s & JD_TASK_HANDLE))
+		end = JD_TASK_END_MORE;
+		if (!(s & JD_TASK_HANDLE) || (s & JD_TASK_CLOSED)) {
 			t |= JD_TASK_CLOSED;
+			end = JD_TASK_END_RESULT;
+		} else if ((s & slot) == JD_TASK_AWAITER) {
+			t |= JD_TASK_NOTIFYING;
+			end = JD_TASK_END_WAKE;
+		} else if (!(s & slot)) {
+			t -= JD_TASK_REF;
+			end = JD_TASK_END_DONE;
+		}
 	} while (!jd_task_state_cas(state, &s, t));
-	return s;
+	return end;
 }
 
 /*
@@ -390,6 +410,19 @@ static inline bool jd_task_state_notify_begin(jd_task_state *state)
 static inline void jd_task_state_notify_end(jd_task_state *state)
 {
 	jd_task_state_clear(state, JD_TASK_NOTIFYING | JD_TASK_AWAITER);
+}
+
+/* After JD_TASK_END_WAKE, when the slot is empty: that, and the reference goes. */
+static inline enum jd_task_next jd_task_state_notified(jd_task_state *state)
+{
+	const uint64_t ours = JD_TASK_AWAITER + JD_TASK_NOTIFYING + JD_TASK_REF;
+	uint64_t t;
+
+	/* Nobody else touches these two bits meanwhile (invariant 4), so taking away clears them.
+	 * order: (T6) acq_rel - as (T2); pairs with (T1), (T2), (T3), (T4). */
+	uint64_t s = atomic_fetch_sub_explicit(state, ours, memory_order_acq_rel);
+
+	return jd_task_state_orphan(s - ours, &t);
 }
 
 #endif
