@@ -201,8 +201,10 @@ jd_status jd_wheel_insert_elsewhere(struct jd_wheel *wheel, struct jd_timer *tim
 void jd_wheel_remove_elsewhere(struct jd_wheel *wheel, struct jd_timer *timer);
 struct jd_timer *jd_wheel_pop_elsewhere(struct jd_wheel *wheel);
 
-/* Makes room in slot i of the ring, which is full; false: no memory. The last one left the bag. */
+/* Makes room in slot i of the ring, which is full. False: no memory, nothing happened. */
 bool jd_wheel_ring_grow(struct jd_wheel *wheel, unsigned i);
+
+/* The last one has left a slot of the ring. */
 void jd_wheel_ring_empty(struct jd_wheel *wheel, struct jd_timer_bag *bag);
 
 static inline void jd_wheel_set_bit(uint64_t *summary, uint64_t *words, unsigned i)

@@ -437,30 +437,43 @@ static void test_remove(void **state)
 	}
 }
 
-/* The next deadline stays exact while minima are removed from a slot that is out of order. */
-static void test_next_deadline_after_removals(void **state)
+/* The earliest are removed one after the other; 200 timers from first_ns on, step_ns apart. */
+static void remove_the_earliest(uint64_t first_ns, uint64_t step_ns, uint64_t slack_ns)
 {
 	enum {
 		N = 200
 	};
 	static struct jd_timer t[N];
 
-	(void)state;
 	memset(t, 0, sizeof(t));
 	begin(0, 20);
 	for (unsigned i = 0; i < N; i++)
-		insert(&t[i * 73 % N], 1000 + i * 73 % N);
+		insert_slack(&t[i * 73 % N], first_ns + i * 73 % N * step_ns, slack_ns);
 	for (unsigned i = 0; i < N; i++) {
-		assert_int_equal(jd_wheel_next_deadline(&wheel), 1000 + i);
+		assert_int_equal(jd_wheel_next_deadline(&wheel), first_ns + i * step_ns);
 		jd_wheel_remove(&wheel, &t[i]);
 		assert_sound();
 		if (i % 3 == 0) {
 			/* Out of order again, and stale or not. */
-			insert(&t[i], 500);
-			assert_int_equal(jd_wheel_next_deadline(&wheel), 500);
+			insert_slack(&t[i], first_ns - step_ns, slack_ns);
+			assert_int_equal(jd_wheel_next_deadline(&wheel), first_ns - step_ns);
 			jd_wheel_remove(&wheel, &t[i]);
 		}
 	}
+	assert_int_equal(jd_wheel_next_deadline(&wheel), JD_NEVER);
+}
+
+/* The next deadline stays exact: among exact ones, slots of the ring, in one slot, across many. */
+static void test_next_deadline_after_removals(void **state)
+{
+	const uint64_t tick = UINT64_C(1) << 20;
+
+	(void)state;
+	remove_the_earliest(1000, 1, 0);
+	remove_the_earliest(8 * tick, tick, tick - 1);
+	remove_the_earliest((UINT64_C(1) << 40) + 1000, 1, 0);
+	remove_the_earliest(UINT64_C(1) << 40, UINT64_C(3) << 30, 0);
+	remove_the_earliest(UINT64_C(1) << 40, UINT64_C(3) << 30, tick - 1);
 }
 
 static void test_pop_leaves_the_others_removable(void **state)
