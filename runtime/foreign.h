@@ -55,6 +55,7 @@ struct jd_foreign_lane {
 	JD_CACHE_ALIGNED _Atomic(uint32_t) held; /* A */
 	uint32_t visits;                         /* H: until the queue is made */
 	bool queued;                             /* H: it is made */
+	uint64_t room;                           /* H: taken ahead from the gate, see gate.h */
 	struct jd_foreign *all;                  /* I */
 	struct jd_lane lane;                     /* H: inited by the scheduler */
 	struct jd_deque queue;                   /* H is its owner */
@@ -71,6 +72,7 @@ struct jd_foreign {
 struct jd_foreign_self {
 	struct jd_foreign_lane *held; /* NULL: none */
 	uint32_t at;                  /* which lane it tries first, + 1; 0: not chosen yet */
+	bool inside;                  /* it runs a runnable for which there was no room */
 };
 
 extern _Thread_local struct jd_foreign_self jd_foreign_self;

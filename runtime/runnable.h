@@ -15,6 +15,9 @@ enum {
 	JD_RUNNABLE_QUEUED = 0x4a44
 };
 
+/* A flag of ours: it came in by a gate with a bound (gate.h) and is not in a lane. */
+#define JD_RUNNABLE_COUNTED ((uint32_t)1 << 31)
+
 /* Before it becomes visible to others. */
 static inline void jd_runnable_mark(struct jd_runnable *runnable)
 {

@@ -112,18 +112,22 @@ bool jd_worker_run_now(struct jd_worker *w, struct jd_runnable *runnable)
 
 /* --- From outside --------------------------------------------------------------------------- */
 
-/* In the lane of the calling thread, which it leaves; false: it has none, or there is no queue. */
-static bool push_foreign(struct jd_foreign *foreign, struct jd_runnable *runnable)
+/* The lane that the calling thread holds now, if it can have one. */
+static struct jd_foreign_lane *enter_lane(struct jd_foreign *foreign)
 {
 	struct jd_foreign_lane *lane = jd_foreign_here(foreign);
 
-	if (!lane)
-		lane = jd_foreign_enter(foreign);
-	if (!lane)
-		return false;
-	bool pushed = jd_foreign_push(lane, runnable);
+	return lane ? lane : jd_foreign_enter(foreign);
+}
 
-	jd_foreign_leave(lane);
+/* In the lane of the calling thread, which it leaves; false: it has none, or there is no queue. */
+static bool push_foreign(struct jd_foreign *foreign, struct jd_runnable *runnable)
+{
+	struct jd_foreign_lane *lane = enter_lane(foreign);
+	bool pushed = lane && jd_foreign_push(lane, runnable);
+
+	if (lane)
+		jd_foreign_leave(lane);
 	return pushed;
 }
 
@@ -137,8 +141,94 @@ static jd_status push_injector(struct jd_workers *all, struct jd_runnable *runna
 	return JD_OK;
 }
 
+/* On the calling thread, as a job of its own: what it schedules meanwhile is taken in any case. */
+static jd_status run_here(struct jd_workers *all, struct jd_runnable *runnable)
+{
+	struct jd_fork_region region;
+	struct jd_exec_frame barrier;
+
+	jd_runnable_unmark(runnable);
+	jd_exec_frame_push_barrier(&barrier);
+	jd_fork_host_enter(&all->forks, &region);
+	jd_foreign_self.inside = true;
+	jd_runnable_run(runnable, NULL);
+	jd_foreign_self.inside = false;
+	jd_fork_leave(&region);
+	jd_exec_frame_pop(&barrier);
+	return JD_OK;
+}
+
+/* There is no room: what then? JD_OK with *in: there is some, which is the caller's. */
+static jd_status find_no_room(struct jd_workers *all, struct jd_runnable *runnable, bool *in)
+{
+	jd_status status = JD_EWOULDBLOCK;
+
+	jd_foreign_leave_any();
+	if (all->full == JD_INJECT_RUN_INLINE)
+		return run_here(all, runnable);
+	/* A thread that drives workers of another scheduler cannot wait. */
+	if (all->full == JD_INJECT_BLOCK && !jd_pool_self)
+		status = jd_gate_wait(&all->gate);
+	if (status == JD_OK)
+		*in = true;
+	else
+		jd_runnable_unmark(runnable);
+	return status;
+}
+
+/* Room for one, from what the lane has of it or from the gate. */
+static bool take_room(struct jd_gate *gate, struct jd_foreign_lane *lane)
+{
+	uint64_t n;
+
+	if (lane && lane->room) {
+		lane->room--;
+		return true;
+	}
+	n = jd_gate_take(gate, lane ? gate->ahead : 1);
+	if (n > 1)
+		lane->room = n - 1;
+	return n > 0;
+}
+
+/*
+ * From outside, where there is a bound. New work of other threads than ours is counted; in lanes
+ * there is nothing else.
+ */
+static jd_status schedule_bounded(struct jd_workers *all, struct jd_runnable *runnable)
+{
+	const struct jd_pool_thread *self = jd_pool_self;
+	bool ours = (self && self->pool == all->pool) || jd_foreign_self.inside;
+	bool in;
+
+	runnable->flags &= ~JD_RUNNABLE_COUNTED;
+	if (ours || (runnable->flags & JD_RUNNABLE_RESUME)) {
+		jd_foreign_leave_any();
+		return push_injector(all, runnable);
+	}
+	in = take_room(&all->gate, enter_lane(&all->foreign));
+	if (!in) {
+		jd_status status = find_no_room(all, runnable, &in);
+
+		if (!in)
+			return status;
+	}
+	if (push_foreign(&all->foreign, runnable)) {
+		jd_worker_wake_pushed(all);
+		return JD_OK;
+	}
+	runnable->flags |= JD_RUNNABLE_COUNTED;
+	jd_status status = push_injector(all, runnable);
+
+	if (status != JD_OK)
+		runnable->flags &= ~JD_RUNNABLE_COUNTED;
+	return status;
+}
+
 JD_NOINLINE static jd_status schedule_outside(struct jd_workers *all, struct jd_runnable *runnable)
 {
+	if (JD_UNLIKELY(all->gate.capacity))
+		return schedule_bounded(all, runnable);
 	if (push_foreign(&all->foreign, runnable)) {
 		jd_worker_wake_pushed(all);
 		return JD_OK;

@@ -19,6 +19,7 @@
 #include "platform/platform.h"
 #include "runtime/foreign.h"
 #include "runtime/fork_host.h"
+#include "runtime/gate.h"
 #include "runtime/idle.h"
 #include "runtime/lane.h"
 #include "runtime/local.h"
@@ -86,6 +87,8 @@ struct jd_workers {
 	struct jd_fork_host forks;            /* A */
 	struct jd_injector injector;          /* A: for all that has no lane */
 	struct jd_foreign foreign;            /* A */
+	struct jd_gate gate;                  /* A: the bound on what comes from outside */
+	enum jd_inject_policy full;           /* I: what happens then */
 	JD_CACHE_ALIGNED struct jd_idle idle; /* A */
 	_Atomic(uint64_t) wakes;              /* A: sleepers that were woken */
 	_Atomic(uint32_t) phase;              /* A: the scheduler's; 0: new work is taken */

@@ -62,6 +62,10 @@ void jd_workers_dump(const struct jd_workers *all, FILE *out)
 	jd_injector_dump(&all->injector, out);
 	fprintf(out, "  ");
 	jd_foreign_dump(&all->foreign, out);
+	if (all->gate.capacity)
+		fprintf(out, "  bound %llu from outside, room %llu\n",
+			(unsigned long long)all->gate.capacity,
+			(unsigned long long)read_count(&all->gate.room));
 	if (next != JD_NEVER)
 		fprintf(out, "  next timer at %llu ns\n", (unsigned long long)next);
 }

@@ -8,6 +8,23 @@
 
 /* --- From outside --------------------------------------------------------------------------- */
 
+/* What came in by the gate is out of the queues: there is room for as many. */
+static void give_room(struct jd_workers *all, uint64_t n)
+{
+	if (n && jd_gate_give(&all->gate, n))
+		jd_gate_wake(&all->gate);
+}
+
+/* Whether it takes room, which it will not any more. */
+static bool uncount(struct jd_runnable *runnable)
+{
+	bool counted = runnable->flags & JD_RUNNABLE_COUNTED;
+
+	if (JD_UNLIKELY(counted))
+		runnable->flags &= ~JD_RUNNABLE_COUNTED;
+	return counted;
+}
+
 /* No memory for the rest of a chain: back it goes; whoever comes next takes it again. */
 JD_COLD static void give_back(struct jd_worker *w, struct jd_runnable *newest)
 {
@@ -23,17 +40,24 @@ JD_COLD static void give_back(struct jd_worker *w, struct jd_runnable *newest)
 static struct jd_runnable *take_shared(struct jd_worker *w)
 {
 	struct jd_runnable *r = jd_injector_grab(&w->all->injector);
-	uint64_t n = r ? 1 : 0;
+	uint64_t n = 1, counted = 0;
 
 	if (!r)
 		return NULL;
 	for (struct jd_runnable *next; (next = r->next) != NULL; r = next, n++) {
-		if (jd_deque_push(&w->local.newest, r) != JD_OK) {
+		bool one = uncount(r);
+
+		if (JD_UNLIKELY(jd_deque_push(&w->local.newest, r) != JD_OK)) {
+			r->flags |= one ? JD_RUNNABLE_COUNTED : 0;
 			give_back(w, r);
 			r = jd_local_pop(&w->local);
 			break;
 		}
+		counted += one;
 	}
+	if (JD_LIKELY(r != NULL))
+		counted += uncount(r);
+	give_room(w->all, counted);
 	jd_worker_count(&w->stats.injected, n);
 	/* On their way here nobody could see them: who looked then and fell asleep is wanted. */
 	if (n > 1)
@@ -83,6 +107,8 @@ static struct jd_runnable *take_lanes(struct jd_worker *w, bool idle)
 	JD_ASSERT(n <= JD_FOREIGN_TAKE);
 	w->stream++;
 	fetch(items, n);
+	if (JD_UNLIKELY(w->all->gate.capacity))
+		give_room(w->all, n);
 	for (size_t i = n; i-- > 1;) {
 		struct jd_deque *own = &w->local.newest;
 		jd_status status = i > 1 ? jd_deque_push(own, items[i])

@@ -127,6 +127,7 @@ void jd_workers_fini(struct jd_workers *all)
 
 struct jd_runnable *jd_workers_close(struct jd_workers *all)
 {
+	jd_gate_close(&all->gate);
 	jd_foreign_close(&all->foreign);
 	return jd_runnable_unmark_list(jd_injector_close(&all->injector));
 }

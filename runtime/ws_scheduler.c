@@ -201,7 +201,12 @@ static void ws_dump(struct jd_scheduler *base, FILE *out)
 
 static jd_status ws_close(struct jd_scheduler *base)
 {
-	return advance_phase(ws_of(base), WS_CLOSED) ? JD_OK : JD_EALREADY;
+	struct jd_ws_scheduler *ws = ws_of(base);
+
+	if (!advance_phase(ws, WS_CLOSED))
+		return JD_EALREADY;
+	jd_gate_close(&ws->workers.gate);
+	return JD_OK;
 }
 
 static jd_status shutdown_check(struct jd_ws_scheduler *ws)
@@ -355,6 +360,8 @@ static jd_status init_workers(struct jd_ws_scheduler *ws, const struct jd_ws_opt
 	if (status != JD_OK)
 		return status;
 	ws->base.num_cpus = count;
+	jd_gate_init(&ws->workers.gate, options->inject_max, JD_FOREIGN_LANES);
+	ws->workers.full = options->inject_policy;
 	ws->base.fork_host = &ws->workers.forks;
 	ws->workers.max_backlog = options->max_backlog;
 	/* Not on one CPU, where nobody can post meanwhile, nor where a quota is all there is. */
@@ -408,7 +415,8 @@ jd_status jd_ws_scheduler_new(const struct jd_ws_options *options, struct jd_sch
 		return JD_EINVAL;
 	if (!options)
 		options = &defaults;
-	if ((unsigned)options->placement > JD_PLACEMENT_NUMA)
+	if ((unsigned)options->placement > JD_PLACEMENT_NUMA ||
+	    (unsigned)options->inject_policy > JD_INJECT_RUN_INLINE)
 		return JD_EINVAL;
 	if (options->workers > JD_WORKERS_MAX || options->blocking_max > UINT16_MAX)
 		return JD_ERANGE;

@@ -138,7 +138,10 @@ static inline void jd_timer_set_slack(struct jd_timer *timer, uint64_t slack_ns)
 struct jd_scheduler_ops {
 	const char *name; /* "ws", "test", ...; static */
 
-	/* Run it exactly once, later, on some worker. JD_OK, JD_ECLOSED, JD_ENOMEM. */
+	/*
+	 * Run it exactly once, later, on some worker. JD_OK, JD_ECLOSED, JD_ENOMEM; JD_EWOULDBLOCK
+	 * from a scheduler with a bound, for new work only: never with JD_RUNNABLE_RESUME.
+	 */
 	jd_status (*schedule)(struct jd_scheduler *self, struct jd_runnable *runnable);
 
 	/* The same with a label. Optional: then it is schedule. */

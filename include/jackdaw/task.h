@@ -49,10 +49,11 @@ JD_API JD_MUST_CHECK jd_status jd_task_new(struct jd_scheduler *scheduler, struc
 					   struct jd_runnable **runnable, struct jd_task **task);
 
 /*
- * Makes a task and schedules it. task NULL detaches it. Any thread; does not block. Ownership of
- * the future's state as in jd_task_new; on an error nothing was spawned and nothing dropped:
- * JD_ENOMEM, JD_EINVAL, JD_ECLOSED, JD_ENOTSUP (foreground or blocking work on a scheduler
- * without).
+ * Makes a task and schedules it. task NULL detaches it. Any thread; does not block, unless the
+ * scheduler was told to (jd_ws_options.inject_max). Ownership of the future's state as in
+ * jd_task_new; on an error nothing was spawned and nothing dropped: JD_ENOMEM, JD_EINVAL,
+ * JD_ECLOSED, JD_ENOTSUP (foreground or blocking work on a scheduler without), JD_EWOULDBLOCK
+ * (where there is a bound: it is reached).
  */
 JD_API jd_status jd_task_spawn(struct jd_scheduler *scheduler, struct jd_future *future,
 			       const struct jd_task_options *options, struct jd_task **task);

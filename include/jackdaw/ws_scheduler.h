@@ -38,6 +38,27 @@ enum jd_placement_policy {
 	JD_PLACEMENT_NUMA,    /* spread over the nodes, together within each; bound by node */
 };
 
+/*
+ * What happens to new work from a thread outside when as much as inject_max waits already. Until
+ * the scheduler is closed; from then on JD_ECLOSED, also for those who wait here.
+ */
+enum jd_inject_policy {
+	/*
+	 * The caller waits until about half of it was taken. A thread that works for another
+	 * scheduler of this kind cannot wait, it gets JD_EWOULDBLOCK. Not for a thread without
+	 * which the work that waits cannot go on.
+	 */
+	JD_INJECT_BLOCK,
+	/* JD_EWOULDBLOCK; the runnable, or the future, is still the caller's, nothing was kept. */
+	JD_INJECT_REJECT,
+	/*
+	 * The caller runs it before the call returns, JD_OK: the one exception to the rule that
+	 * schedule calls never run anything. So hold no lock that it may want. What it schedules
+	 * meanwhile on this thread is taken in any case.
+	 */
+	JD_INJECT_RUN_INLINE,
+};
+
 /* Zero is the default for every field. */
 struct jd_ws_options {
 	/*
@@ -71,6 +92,16 @@ struct jd_ws_options {
 	 */
 	unsigned max_backlog;
 	/*
+	 * The bound on new work from threads outside (spawns, schedule calls) that no worker has
+	 * taken yet, and what happens beyond. 0: no bound, which costs nothing. Up to a quarter of
+	 * it may be out of use for a while, if it is 64 or more, because threads reserve room
+	 * ahead; a worker takes up to 32 at a time, which then do not count any more. Wakes are no
+	 * new work: they are taken always, from anywhere. So is what the scheduler's own threads
+	 * schedule, foreground and blocking work, and timers.
+	 */
+	unsigned inject_max;
+	enum jd_inject_policy inject_policy;
+	/*
 	 * How long a thread that has no job (the last blocking one is done, the task it slept for
 	 * was woken) stays before it ends, ns. 0: 10 seconds. JD_NEVER: until the end.
 	 */
@@ -87,9 +118,9 @@ struct jd_ws_options {
 
 /*
  * Starts a scheduler; options NULL are all defaults. The caller owns *scheduler and ends it with
- * jd_scheduler_destroy. JD_EINVAL (NULL, an unknown placement, a JD_WORKERS that is none of these
- * numbers), JD_ENOMEM, JD_ERANGE (more than 1024 workers or 65,535
- * blocking jobs), JD_EAGAIN (the system gave no thread); on an error nothing is left behind.
+ * jd_scheduler_destroy. JD_EINVAL (NULL, an unknown placement or policy, a JD_WORKERS that is none
+ * of these numbers), JD_ENOMEM, JD_ERANGE (more than 1024 workers or 65,535 blocking jobs),
+ * JD_EAGAIN (the system gave no thread); on an error nothing is left behind.
  */
 JD_API JD_MUST_CHECK jd_status jd_ws_scheduler_new(const struct jd_ws_options *options,
 						   struct jd_scheduler **scheduler);

@@ -1,5 +1,6 @@
 /* test_foreign.c - lanes of foreign threads: entered, shared, closed; on a scheduler. */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,8 @@
 enum {
 	MANY = 1000,
 	THREADS = 2 * JD_FOREIGN_LANES,
-	ROUNDS = 50
+	ROUNDS = 50,
+	PRODUCERS = 4
 };
 
 struct fixture {
@@ -256,6 +258,37 @@ static void test_one_thread_many_schedulers(void **state)
 	}
 }
 
+/* A stream wakes workers now and then, not for each task: nobody is woken while one searches. */
+static void test_a_stream_wakes_few(void **state)
+{
+	static struct producer producers[PRODUCERS];
+	const struct jd_ws_options options = {.workers = 4};
+	struct jd_scheduler *scheduler;
+	struct jd_ws_stats stats;
+	_Atomic(uint64_t) ran;
+
+	(void)state;
+	atomic_init(&ran, 0);
+	assert_int_equal(jd_ws_scheduler_new(&options, &scheduler), JD_OK);
+	for (int i = 0; i < PRODUCERS; i++) {
+		producers[i].schedulers[0] = producers[i].schedulers[1] = scheduler;
+		producers[i].ran = &ran;
+		assert_int_equal(jd_thread_start(&producers[i].thread, "producer", 0, produce,
+						 &producers[i]),
+				 JD_OK);
+	}
+	for (int i = 0; i < PRODUCERS; i++)
+		jd_thread_join(&producers[i].thread);
+	assert_int_equal(jd_scheduler_drain(scheduler, JD_NEVER), JD_OK);
+	assert_int_equal(jd_ws_scheduler_stats(scheduler, JD_WS_ALL, &stats), JD_OK);
+	print_message("  %d tasks: wake-ups sent %" PRIu64 " useful %" PRIu64 " spurious %" PRIu64
+		      "\n",
+		      PRODUCERS * MANY, stats.wakes_sent, stats.wakes_useful, stats.wakes_spurious);
+	assert_true(stats.injected >= PRODUCERS * MANY / 2);
+	assert_true(stats.wakes_sent < PRODUCERS * MANY / 4);
+	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_many_threads),
 		cmocka_unit_test(test_one_thread_many_schedulers),
+		cmocka_unit_test(test_a_stream_wakes_few),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
