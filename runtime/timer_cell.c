@@ -192,8 +192,11 @@ static struct jd_timer_cell *take_foreign(struct jd_timer_cells *cells)
 		/* order: (TCE5) acq_rel - as (TCE4), passed on; pairs with (TCE3), (TCE4). */
 		if (atomic_compare_exchange_weak_explicit(&cells->stack, &head, new_head,
 							  memory_order_acq_rel,
-							  memory_order_acquire))
+							  memory_order_acquire)) {
+			if (next)
+				JD_PREFETCH(jd_timer_cells_at(cells, next - 1));
 			return cell;
+		}
 	}
 	return carve_foreign(cells);
 }

@@ -120,6 +120,9 @@ struct jd_timer_when jd_timer_when(struct jd_timer_driver *driver, const struct 
 static bool settle(struct jd_timer_driver *driver, bool owner);
 static uint64_t take_in(struct jd_timer_driver *driver, uint64_t now_ns);
 static void leave(struct jd_timer_driver *driver);
+static void enter(struct jd_timer_driver *driver, struct jd_timer_cell *cell, uint64_t now_ns);
+static void lower_wheel_next(struct jd_timer_driver *driver, uint64_t next);
+static void give_back(struct jd_timer_driver *driver);
 
 /* Whether the ring has room, made if need be. */
 static bool ring_has_room(struct jd_timer_driver *driver)
@@ -228,6 +231,22 @@ static inline struct jd_timer_cell *take_cell(struct jd_timer_driver *driver, bo
 	return owner ? jd_timer_cells_take_own(cells) : jd_timer_cells_take(cells);
 }
 
+/*
+ * By a thread that is not the owner: into the wheel at once, while its cell is in the cache. A
+ * million of them in the inbox would be as many misses, one after the other. False: somebody has
+ * the token.
+ */
+static bool arm_held(struct jd_timer_driver *driver, struct jd_timer_cell *cell, uint64_t about)
+{
+	if (!take_token(driver, false))
+		return false;
+	enter(driver, cell, 0);
+	lower_wheel_next(driver, about);
+	give_back(driver);
+	jd_timer_driver_release(driver);
+	return true;
+}
+
 static inline jd_status arm(struct jd_timer_driver *driver, bool owner, struct jd_timer *timer,
 			    struct jd_runnable *runnable, const struct jd_timer_when *when)
 {
@@ -248,9 +267,10 @@ static inline jd_status arm(struct jd_timer_driver *driver, bool owner, struct j
 	atomic_store_explicit(&timer->_owner, driver, memory_order_release);
 	/* order: (TD19) release - cell, claim, _owner; pairs with (TD4), (TD20), (TD22). */
 	atomic_store_explicit(&timer->_cell, cell, memory_order_release);
-	if (!owner || !ring_has_room(driver))
+	if (JD_LIKELY(owner) && ring_has_room(driver))
+		arm_own(driver, cell, when->about_ns);
+	else if (owner || !arm_held(driver, cell, when->about_ns))
 		return arm_foreign(driver, timer, cell, when->about_ns);
-	arm_own(driver, cell, when->about_ns);
 	return JD_OK;
 }
 

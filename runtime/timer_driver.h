@@ -10,14 +10,16 @@
  *
  *   who         arms                 cancels, with the token   cancels, without it
  *   the owner   ring (two stores)    dead (one store)          claim (a CAS), unlinks (a CAS)
- *   any other   inbox (one CAS)      the same                  the same
+ *   any other   wheel, or if the     the same                  the same
+ *               token is taken,
+ *               inbox (one CAS)
  *
  * The wheel is touched only by who holds the token: a try-lock that nobody ever waits for. Who
  * fails to take it leaves, because the holder, or who comes after it, will do the work. The holder
  * first puts what is in the ring and in the inbox into the wheel, takes out what was cancelled, and
  * then fires what is due. Usually the owner holds it, between two tasks; when the owner is stuck in
- * a task, any worker may. Whoever cancels holds it for a moment, or long enough to empty a full
- * list of the dead.
+ * a task, any worker may. Others who arm or cancel hold it for a moment, or long enough to empty a
+ * full list of the dead.
  *
  * No call here blocks or spins. An owner whose ring is full empties it itself, or, if the token
  * is taken, uses the inbox.
@@ -61,7 +63,8 @@
  * is written before the tail (TD2), inbox_next after the push (TD7). The holder, before it takes
  * the content of either, lowers wheel_next to its number (TD5), and makes it exact again when all
  * of that is in the wheel. A reader looks at the ring and the inbox first and at wheel_next last;
- * so if it finds them taken, it finds the lowered number or one that is exact (TD9, TD10).
+ * so if it finds them taken, it finds the lowered number or one that is exact (TD9, TD10). An
+ * arming with the token lowers wheel_next itself.
  * Whoever arms sees afterwards that somebody looks in time, whatever it saw here before: what was
  * first may have fired meanwhile. timekeeper.h says how.
  *
