@@ -97,6 +97,11 @@ void jd_thread_pool_name(struct jd_pool_thread *self, int worker)
 	(void)worker;
 }
 
+void jd_futex_wake_all(_Atomic(uint32_t) *word)
+{
+	model_wake(word, MODEL_THREADS);
+}
+
 jd_status jd_thread_pool_submit_now(struct jd_thread_pool *pool, struct jd_runnable *job)
 {
 	(void)pool;
