@@ -50,7 +50,7 @@ def bars(title: str, items: Sequence[Bar]) -> str:
     if not items:
         return ""
     name_width = 10 + min(11 * max(len(b.name) for b in items), WIDTH // 3)
-    room = WIDTH - name_width - 130
+    room = WIDTH - name_width - max(130, 12 + 10 * max(len(b.label) for b in items))
     most = max(b.value + b.spread for b in items) or 1.0
     body = []
     for i, bar in enumerate(items):
