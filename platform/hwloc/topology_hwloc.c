@@ -8,9 +8,11 @@
 #include "platform/topology.h"
 
 /*
- * hwloc ignores the affinity mask by default and its own flag for it takes the mask of the whole
- * process, which means nothing once some thread is pinned. So we restrict to the mask that
- * jd_topology_allowed answers. A described machine (HWLOC_SYNTHETIC, HWLOC_XMLFILE) is taken whole.
+ * hwloc ignores the affinity mask by default. Its own flag for it (RESTRICT_TO_CPUBINDING, with
+ * IS_THISSYSTEM) takes what all threads of the process together may use (hwloc 2.9), so a thread
+ * that was narrowed to one CPU would be given workers for all of them; unit_topology is red with
+ * it. So we restrict to the mask that jd_topology_allowed answers. A described machine
+ * (HWLOC_SYNTHETIC, HWLOC_XMLFILE) is taken whole.
  */
 static int restrict_to_allowed(hwloc_topology_t native)
 {

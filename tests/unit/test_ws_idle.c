@@ -15,11 +15,17 @@
 #include <jackdaw/timer.h>
 #include <jackdaw/ws_scheduler.h>
 
+#include "platform/platform.h"
+#include "runtime/tuning.h"
+
 enum {
 	WORKERS = 2,
 	WAKES = 100,
 	QUIET_MS = 300, /* longer than any period somebody might wake up in by himself */
 	PATIENCE = 10000,
+	BUSY_MAX = 64,
+	CROWD_WAKES = 2000,
+	CROWD_DOZES = WORKERS * 2 * JD_WORKER_CROWD_LOOK,
 };
 
 /* What a dump says, and the counters, all workers together. */
@@ -160,6 +166,59 @@ static void test_a_task_wakes_one_worker(void **state)
 	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
 }
 
+/* Computes all the time. */
+struct busy {
+	struct jd_thread threads[BUSY_MAX];
+	unsigned count;
+	_Atomic(uint32_t) stop;
+};
+
+static void compute(void *arg)
+{
+	struct busy *busy = arg;
+
+	while (!atomic_load_explicit(&busy->stop, memory_order_relaxed))
+		jd_cpu_relax();
+}
+
+/* More threads than CPUs; false: this system does not tell, or has too many. */
+static bool crowd(struct busy *busy)
+{
+	while (busy->count < BUSY_MAX && (busy->count < 2 || !jd_cpu_crowded())) {
+		assert_int_equal(
+			jd_thread_start(&busy->threads[busy->count++], "busy", 0, compute, busy),
+			JD_OK);
+		/* It runs now, or it waits for a CPU: both count. */
+	}
+	return jd_cpu_crowded();
+}
+
+/* Where others want the CPUs, workers find out and sleep at once: a doze takes from the others. */
+static void test_no_dozing_in_a_crowd(void **state)
+{
+	struct jd_scheduler *scheduler = make();
+	struct busy busy = {.count = 0};
+	struct jd_ws_stats before, now;
+	bool crowded = crowd(&busy);
+
+	(void)state;
+	assert_int_equal(jd_ws_scheduler_stats(scheduler, JD_WS_ALL, &before), JD_OK);
+	for (unsigned i = 0; crowded && i < CROWD_WAKES; i++) {
+		struct jd_task *task;
+
+		assert_int_equal(jd_spawn_fn(scheduler, nothing, NULL, &task), JD_OK);
+		assert_int_equal(jd_task_join(task, NULL), JD_OK);
+	}
+	assert_int_equal(jd_ws_scheduler_stats(scheduler, JD_WS_ALL, &now), JD_OK);
+	atomic_store_explicit(&busy.stop, 1, memory_order_relaxed);
+	for (unsigned i = 0; i < busy.count; i++)
+		jd_thread_join(&busy.threads[i]);
+	assert_int_equal(jd_scheduler_destroy(scheduler), JD_OK);
+	if (!crowded)
+		skip();
+	assert_true(now.dozes - before.dozes <= CROWD_DOZES);
+}
+
 /* The workers' counters, one by one, are those of all; bad questions are answered. */
 static void test_stats(void **state)
 {
@@ -209,6 +268,7 @@ int main(void)
 		cmocka_unit_test(test_a_far_timer_wakes_nobody),
 		cmocka_unit_test(test_a_task_wakes_one_worker),
 		cmocka_unit_test(test_stats),
+		cmocka_unit_test(test_no_dozing_in_a_crowd),
 	};
 
 	return cmocka_run_group_tests_name("ws idle", tests, NULL, NULL);
