@@ -228,7 +228,7 @@ static void task_pend(struct jd_task *task)
 		task_close(task);
 	else if (s & JD_TASK_SCHEDULED)
 		task_schedule(task, JD_RUNNABLE_YIELDED); /* who runs us is alive */
-	else
+	else if (JD_UNLIKELY(next != JD_TASK_NOTHING))
 		task_follow(task, next);
 }
 
@@ -238,9 +238,9 @@ static void task_run(struct jd_runnable *runnable, struct jd_worker *worker)
 
 	uint64_t s = jd_task_state_begin(&task->state);
 
-	if (JD_UNLIKELY(!jd_task_state_runnable(s)))
-		JD_MISUSE("a task was run by one who does not own its runnable");
-	if (s & JD_TASK_CLOSED) {
+	if (JD_UNLIKELY(!jd_task_state_polls(s))) {
+		if (!jd_task_state_runnable(s))
+			JD_MISUSE("a task was run by one who does not own its runnable");
 		task_close(task);
 		return;
 	}

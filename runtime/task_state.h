@@ -175,6 +175,12 @@ static inline bool jd_task_state_runnable(uint64_t s)
 	return (s & (JD_TASK_SCHEDULED | JD_TASK_RUNNING)) == JD_TASK_SCHEDULED;
 }
 
+/* The same, and it has not been cancelled, so that running it polls. */
+static inline bool jd_task_state_polls(uint64_t s)
+{
+	return (s & (JD_TASK_SCHEDULED | JD_TASK_RUNNING | JD_TASK_CLOSED)) == JD_TASK_SCHEDULED;
+}
+
 /*
  * Nobody but the caller, who has the runnable or has just polled, can reach the task: no handle, no
  * waker but the borrowed one of a poll that is over, and nobody in the awaiter slot. The registry
@@ -208,7 +214,7 @@ static inline uint64_t jd_task_state_begin(jd_task_state *state)
 		return s;
 	}
 	do {
-		if (!jd_task_state_runnable(s) || (s & JD_TASK_CLOSED))
+		if (!jd_task_state_polls(s))
 			return s;
 		t = (s & ~(uint64_t)JD_TASK_SCHEDULED) | JD_TASK_RUNNING;
 	} while (!jd_task_state_cas(state, &s, t));
