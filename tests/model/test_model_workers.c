@@ -24,7 +24,9 @@ enum {
 	WORKERS = 2,
 	RUNNABLES = 3,
 	/* What comes from outside is in the queue of a lane from the first on, or never. */
-	LANES = JD_FOREIGN_VISITS == 1
+	LANES = JD_FOREIGN_VISITS == 1,
+	/* So many more steps that the bounds are narrower: some ten seconds each. */
+	LONG = LANES || JD_WORKER_LOOK_FIRST == 1
 };
 
 _Thread_local struct jd_pool_thread *jd_pool_self;
@@ -480,8 +482,8 @@ static void clean(const char *name, void (*setup)(void), unsigned preemptions, u
 static void test_every_job_runs(void **state)
 {
 	(void)state;
-	clean("one", one_from_outside, LANES ? 1 : 2, LANES ? 1 : 0);
-	clean("two", two_from_outside, 1, LANES ? 0 : 1);
+	clean("one", one_from_outside, LONG ? 1 : 2, LONG ? 1 : 0);
+	clean("two", two_from_outside, 1, LONG ? 0 : 1);
 	clean("in turn", three_in_turn, 1, 0);
 	clean("dozing", two_dozing, 1, 0);
 }
@@ -489,7 +491,7 @@ static void test_every_job_runs(void **state)
 static void test_a_busy_worker_s_queue_is_emptied_by_others(void **state)
 {
 	(void)state;
-	clean("spawn", spawn_and_wait, 1, LANES ? 0 : 1);
+	clean("spawn", spawn_and_wait, 1, LONG ? 0 : 1);
 	clean("both", two_that_wait, 1, 0);
 	clean("give way", give_way, 1, 0);
 }
