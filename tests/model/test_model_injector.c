@@ -194,9 +194,9 @@ static void test_close_loses_nothing(void **state)
 static const struct model_mutation queue_bugs[] = {
 	ORDER("push relaxed", "jd_injector_push_chain", "cas", RLX),
 	ORDER("push acquire", "jd_injector_push_chain", "cas", ACQ),
-	ORDER("take relaxed", "jd_injector_take", "cas", RLX),
+	ORDER("take relaxed", "jd_injector_grab", "cas", RLX),
 	SPLIT("push in two steps", "jd_injector_push_chain", "cas"),
-	SPLIT("take in two steps", "jd_injector_take", "cas"),
+	SPLIT("take in two steps", "jd_injector_grab", "cas"),
 };
 
 static const struct model_mutation close_bugs[] = {
