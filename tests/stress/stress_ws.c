@@ -176,15 +176,18 @@ static void do_job(uint64_t *random)
 	job->taken = taken;
 }
 
-/* Cancels a timer, fired or not: a cancel that wins is one way to end, too. */
+/*
+ * Cancels a timer, fired or not: a cancel that wins is one way to end, too. Under the lock, since
+ * only one may cancel a timer at a time; the next one learns that it is too late.
+ */
 static void do_cancel_timer(struct slot *slot)
 {
 	pthread_mutex_lock(&slot->lock);
 	struct job *job = slot->timer;
 
-	pthread_mutex_unlock(&slot->lock);
 	if (job && jd_cancel_timer(world->scheduler, &job->timer) == JD_OK)
 		job_end(&job->base);
+	pthread_mutex_unlock(&slot->lock);
 }
 
 /* --- Actors ----------------------------------------------------------------------------------- */
