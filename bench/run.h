@@ -89,7 +89,7 @@ struct bench_contender {
 };
 
 #ifdef JD_BENCH_PORTABLE
-#include "bench/windows/lists.h"
+#define BENCH_CONTENDERS(X) X(ws) X(winpool)
 #else
 #define BENCH_CONTENDERS(X) X(ws) X(mutex) X(gcd) X(test)
 #endif

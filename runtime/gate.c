@@ -4,29 +4,17 @@
 
 #include "platform/platform.h"
 
-static void change(struct jd_gate *gate, uint32_t by)
-{
-	/* order: (GT5) release - the room, or what led to the end; pairs with (GT6). */
-	atomic_fetch_add_explicit(&gate->word, by, memory_order_release);
-	jd_futex_wake_all(&gate->word);
-}
-
 void jd_gate_wake(struct jd_gate *gate)
 {
-	change(gate, JD_GATE_CHANGE);
+	/* order: (GT5) release - the room; pairs with (GT6). */
+	atomic_fetch_add_explicit(&gate->word, JD_GATE_CHANGE, memory_order_release);
+	jd_futex_wake_all(&gate->word);
 }
 
 void jd_gate_close(struct jd_gate *gate)
 {
-	uint32_t word = atomic_load_explicit(&gate->word, memory_order_relaxed);
-
-	while (!(word & JD_GATE_CLOSED)) {
-		/* order: (GT7) release - what led to the end; pairs with (GT6). */
-		if (atomic_compare_exchange_weak_explicit(&gate->word, &word, word | JD_GATE_CLOSED,
-							  memory_order_release,
-							  memory_order_relaxed))
-			break;
-	}
+	/* order: (GT7) release - what led to the end; pairs with (GT6). */
+	atomic_fetch_or_explicit(&gate->word, JD_GATE_CLOSED, memory_order_release);
 	jd_futex_wake_all(&gate->word);
 }
 

@@ -141,7 +141,7 @@ static const struct model_mutation bugs[] = {
 	{"waiter looked for relaxed", "jd_gate_give", "load", "&gate->waiting", MODEL_ORDER, RLX},
 	{"waiting announced late", "jd_gate_wait", "store", "&gate->waiting", MODEL_ORDER, REL},
 	{"waiting not announced", "jd_gate_wait", "store", "&gate->waiting", MODEL_SKIP, 0},
-	{"word not changed", "change", "add", "&gate->word", MODEL_SKIP, 0},
+	{"word not changed", "jd_gate_wake", "add", "&gate->word", MODEL_SKIP, 0},
 };
 
 static const struct model_mutation room_bug = {
@@ -149,7 +149,7 @@ static const struct model_mutation room_bug = {
 };
 
 static const struct model_mutation close_bugs[] = {
-	{"closed relaxed", "jd_gate_close", "cas", "&gate->word", MODEL_ORDER, RLX},
+	{"closed relaxed", "jd_gate_close", "or", "&gate->word", MODEL_ORDER, RLX},
 	{"close seen relaxed", "jd_gate_wait", "load", "&gate->word", MODEL_ORDER, RLX},
 };
 

@@ -13,9 +13,8 @@
 
 #include "platform/platform.h"
 #include "tests/testlib/death.h"
+#include "tests/testlib/wheel_fixture.h"
 #include "tests/testlib/wheel_model.h"
-#include "timers/wheel.h"
-#include "timers/wheel_check.h"
 
 static const unsigned shifts[] = {0, 1, 5, 6, 16, 20, JD_WHEEL_SHIFT_MAX};
 enum {
@@ -23,27 +22,6 @@ enum {
 };
 
 static uint64_t model_steps = 1000000;
-
-/* One wheel for all tests; each begins with an empty one. */
-static struct jd_wheel wheel;
-
-static void begin(uint64_t now_ns, unsigned shift)
-{
-	jd_wheel_fini(&wheel);
-	jd_wheel_init(&wheel, jd_allocator_default(), now_ns, shift);
-}
-
-static void insert_slack(struct jd_timer *timer, uint64_t deadline_ns, uint64_t slack_ns)
-{
-	assert_int_equal(jd_wheel_insert(&wheel, timer, deadline_ns, slack_ns), JD_OK);
-}
-
-static void insert(struct jd_timer *timer, uint64_t deadline_ns)
-{
-	insert_slack(timer, deadline_ns, 0);
-}
-
-#define assert_sound() assert_true(jd_wheel_check(&wheel, stderr))
 
 /* Advances and expects exactly these, in this order; NULL ends them. */
 static void expect_expired(uint64_t now_ns, ...)
@@ -556,13 +534,6 @@ static void test_misuse_aborts(void **state)
 	assert_true(death_aborts(insert_twice, &t, "INTERNAL: timer->_slot == 0"));
 	assert_true(death_aborts(remove_idle, &t, "INTERNAL: timer->_slot != 0"));
 	assert_true(death_aborts(init_too_coarse, &t, "INTERNAL: shift <= JD_WHEEL_SHIFT_MAX"));
-}
-
-static int end_all(void **state)
-{
-	(void)state;
-	jd_wheel_fini(&wheel);
-	return 0;
 }
 
 int main(int argc, char **argv)

@@ -9,22 +9,7 @@
 
 #include <cmocka.h>
 
-#include "timers/wheel.h"
-#include "timers/wheel_check.h"
-
-static struct jd_wheel wheel;
-
-static void insert_slack(struct jd_timer *timer, uint64_t deadline_ns, uint64_t slack_ns)
-{
-	assert_int_equal(jd_wheel_insert(&wheel, timer, deadline_ns, slack_ns), JD_OK);
-}
-
-static void insert(struct jd_timer *timer, uint64_t deadline_ns)
-{
-	insert_slack(timer, deadline_ns, 0);
-}
-
-#define assert_sound() assert_true(jd_wheel_check(&wheel, stderr))
+#include "tests/testlib/wheel_fixture.h"
 
 /* --- The checker sees what is broken ---------------------------------------------------------- */
 
@@ -199,13 +184,6 @@ static void test_every_allocation_fails(void **state)
 		assert_sound();
 	}
 	jd_wheel_fini(&wheel);
-}
-
-static int end_all(void **state)
-{
-	(void)state;
-	jd_wheel_fini(&wheel);
-	return 0;
 }
 
 int main(void)

@@ -9,29 +9,7 @@
 
 #include <cmocka.h>
 
-#include "timers/wheel.h"
-#include "timers/wheel_check.h"
-
-/* One wheel for all tests; each begins with an empty one. */
-static struct jd_wheel wheel;
-
-static void begin(uint64_t now_ns, unsigned shift)
-{
-	jd_wheel_fini(&wheel);
-	jd_wheel_init(&wheel, jd_allocator_default(), now_ns, shift);
-}
-
-static void insert_slack(struct jd_timer *timer, uint64_t deadline_ns, uint64_t slack_ns)
-{
-	assert_int_equal(jd_wheel_insert(&wheel, timer, deadline_ns, slack_ns), JD_OK);
-}
-
-static void insert(struct jd_timer *timer, uint64_t deadline_ns)
-{
-	insert_slack(timer, deadline_ns, 0);
-}
-
-#define assert_sound() assert_true(jd_wheel_check(&wheel, stderr))
+#include "tests/testlib/wheel_fixture.h"
 
 /* --- A slot that fires ------------------------------------------------------------------------ */
 
@@ -227,13 +205,6 @@ static void test_mass_moves_ahead(void **state)
 	assert_int_equal(jd_wheel_next_deadline(&wheel), slot + 1);
 	assert_null(jd_wheel_pop(&wheel, slot));
 	assert_int_equal(pop_in_order(slot + JD_SEC), MASS);
-}
-
-static int end_all(void **state)
-{
-	(void)state;
-	jd_wheel_fini(&wheel);
-	return 0;
 }
 
 int main(void)
